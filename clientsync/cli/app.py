@@ -1,0 +1,50 @@
+"""The application: commands gathered from their modules, each about one subject."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from clientsync.cli import clients, database, exports, files, held, otp, runs, secrets, setup, sync
+from clientsync.cli.screen import GuardedGroup
+
+app = typer.Typer(
+    name="clientsync",
+    cls=GuardedGroup,
+    help="Synchronise the data of many clients from many portals, and see what happened.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"clientsync {version('clientsync')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version and end.")
+    ] = False,
+) -> None:
+    """Synchronise the data of many clients from many portals, and see what happened."""
+
+
+setup.add_to(app)
+app.add_typer(clients.app, name="clients")
+sync.add_to(app)
+app.add_typer(otp.app, name="otp")
+files.add_to(app)
+runs.add_to(app)
+app.add_typer(held.app, name="quarantine")
+exports.add_to(app)
+app.add_typer(secrets.app, name="secrets")
+app.add_typer(database.app, name="db")

@@ -1,0 +1,228 @@
+"""Client lists as files: CSV and Excel read with tolerant headers, and the template that is shipped.
+
+Row numbers are those that the person's own program shows. A file is read whole or refused in one sentence;
+nothing here knows what a right row is.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clientsync.clients.rows import COLUMNS, text_of
+from clientsync.errors import InvalidInput
+
+MAX_BYTES = 50_000_000
+MAX_ROWS = 100_000
+SUFFIXES = (".csv", ".txt", ".tsv", ".xlsx", ".xlsm")
+
+_SYNONYMS: dict[str, tuple[str, ...]] = {
+    "client_id": ("client_id", "id", "client", "client code", "code", "short name", "file no", "client no"),
+    "name": ("name", "client name", "legal name", "trade name", "company", "company name", "firm name"),
+    "gstin": (
+        "gstin",
+        "gst no",
+        "gst number",
+        "gstin no",
+        "gstin number",
+        "gst",
+        "gstin/uin",
+        "gst registration",
+    ),
+    "portal_username": (
+        "portal_username",
+        "username",
+        "user name",
+        "user id",
+        "login",
+        "login id",
+        "portal user",
+        "gst username",
+        "gst user id",
+        "portal user name",
+    ),
+    "provider": ("provider", "gsp", "api provider", "source"),
+    "state_code": ("state_code", "state", "state no"),
+    "filing_frequency": ("filing_frequency", "frequency", "filing", "return frequency", "filing type", "m/q"),
+    "consent_ends_on": (
+        "consent_ends_on",
+        "consent end date",
+        "consent ends",
+        "consent until",
+        "consent till",
+        "api access till",
+        "api access until",
+        "consent date",
+        "consent expiry",
+    ),
+    "groups": ("groups", "group", "group name", "tags", "tag", "team"),
+}
+
+
+def _plain(header: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "", header.casefold())
+
+
+_BY_HEADER = {_plain(one): column for column, names in _SYNONYMS.items() for one in names}
+
+
+@dataclass(frozen=True)
+class ClientTable:
+    """A client list as read.
+
+    Attributes:
+        rows: (row number in the file, column of ours to cell) of every row that is not blank.
+        ignored: headers that mean none of our columns.
+    """
+
+    rows: tuple[tuple[int, dict[str, Any]], ...]
+    ignored: tuple[str, ...]
+
+
+def read_table(path: Path) -> ClientTable:
+    """Return the rows of a CSV or Excel file under our names of columns.
+
+    Raises:
+        InvalidInput: not there, no such file type, too large, no header with client_id and gstin, or a
+            column twice.
+    """
+    if path.suffix.casefold() not in SUFFIXES:
+        raise InvalidInput(f"{path.name} is no client list. Valid: {', '.join(SUFFIXES)}.")
+    if not path.is_file():
+        raise InvalidInput(f"There is no file {path}.")
+    if path.stat().st_size > MAX_BYTES:
+        raise InvalidInput(
+            f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB, too large for a client list."
+        )
+    is_excel = path.suffix.casefold().startswith(".xls")
+    lines = _excel_lines(path) if is_excel else _csv_lines(path)
+    return _table(path, lines)
+
+
+def _table(path: Path, lines: Iterable[tuple[int, Sequence[Any]]]) -> ClientTable:
+    header: list[str | None] = []
+    ignored: list[str] = []
+    rows: list[tuple[int, dict[str, Any]]] = []
+    for number, cells in lines:
+        if not any(text_of(cell) for cell in cells):
+            continue
+        if not header:
+            header, ignored = _header(path, cells)
+            continue
+        if len(rows) >= MAX_ROWS:
+            raise InvalidInput(f"{path.name} has more than {MAX_ROWS} rows, too many for a client list.")
+        named = {name: cell for name, cell in zip(header, cells, strict=False) if name is not None}
+        rows.append((number, named))
+    if not header:
+        raise InvalidInput(f"{path.name} is empty. Its first row must hold: {', '.join(COLUMNS)}.")
+    return ClientTable(tuple(rows), tuple(ignored))
+
+
+def _header(path: Path, cells: Sequence[Any]) -> tuple[list[str | None], list[str]]:
+    header: list[str | None] = []
+    ignored: list[str] = []
+    for cell in cells:
+        text = text_of(cell)
+        column = _BY_HEADER.get(_plain(text))
+        if column in header and column is not None:
+            raise InvalidInput(f"{path.name} has two columns for {column}; {text!r} is the second.")
+        header.append(column)
+        if column is None and text:
+            ignored.append(text[:60])
+    missing = [name for name in ("client_id", "gstin") if name not in header]
+    if missing:
+        raise InvalidInput(
+            f"{path.name} has no column {' and '.join(missing)} in its first row. Columns: {', '.join(COLUMNS)}."
+        )
+    return header, ignored
+
+
+def _csv_lines(path: Path) -> Iterator[tuple[int, Sequence[Any]]]:
+    text = _decoded(path.read_bytes())
+    first = text.lstrip().partition("\n")[0]
+    delimiter = max(",;\t|", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    started = 1
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise InvalidInput(
+                f"{path.name} cannot be read as CSV at line {reader.line_num}: {error}."
+            ) from None
+        yield started, cells
+        started = reader.line_num + 1
+
+
+def _decoded(raw: bytes) -> str:
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return raw.decode("utf-16", errors="replace")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", errors="replace")  # what Excel writes where UTF-8 was not chosen
+
+
+def _excel_lines(path: Path) -> Iterator[tuple[int, Sequence[Any]]]:
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(info.file_size for info in archive.infolist()) > MAX_BYTES * 4:
+                raise InvalidInput(f"{path.name} unpacks to more than a client list can hold.")
+        book = load_workbook(path, read_only=True, data_only=True)
+    except (zipfile.BadZipFile, InvalidFileException, KeyError, OSError, ValueError) as error:
+        raise InvalidInput(f"{path.name} is not an Excel workbook ({type(error).__name__}).") from None
+    try:
+        sheet = book["Clients"] if "Clients" in book.sheetnames else book.worksheets[0]
+        yield from enumerate(sheet.iter_rows(values_only=True), start=1)
+    finally:
+        book.close()
+
+
+def write_template(path: Path) -> None:
+    """Write an empty client list (``.xlsx`` or ``.csv``) with its columns explained.
+
+    Raises:
+        InvalidInput: another file type, or the file is there already.
+    """
+    suffix = path.suffix.casefold()
+    if suffix not in (".csv", ".xlsx"):
+        raise InvalidInput(f"{path.name} is no template file. Valid: .csv, .xlsx.")
+    if path.exists():
+        raise InvalidInput(f"{path.name} is there already and was not touched; choose another name.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if suffix == ".csv":
+        path.write_text(",".join(COLUMNS) + "\r\n", encoding="utf-8-sig", newline="")
+        return
+    import xlsxwriter
+
+    with xlsxwriter.Workbook(path) as book:
+        bold = book.add_format({"bold": True, "bg_color": "#DDEBF7", "border": 1})
+        text = book.add_format({"num_format": "@"})
+        sheet = book.add_worksheet("Clients")
+        sheet.freeze_panes(1, 0)
+        for number, (column, meaning) in enumerate(COLUMNS.items()):
+            sheet.set_column(number, number, 20, text)
+            sheet.write_string(0, number, column, bold)
+            sheet.write_comment(0, number, meaning)
+        frequency = list(COLUMNS).index("filing_frequency")
+        sheet.data_validation(1, frequency, 10_000, frequency, {"validate": "list", "source": ["M", "Q"]})
+        help_sheet = book.add_worksheet("Columns")
+        help_sheet.set_column(0, 0, 20)
+        help_sheet.set_column(1, 1, 90)
+        for number, (column, meaning) in enumerate(COLUMNS.items()):
+            help_sheet.write_string(number, 0, column, bold)
+            help_sheet.write_string(number, 1, meaning)
+        help_sheet.write_string(
+            len(COLUMNS) + 1, 1, "An empty cell leaves what is stored; a single - clears it."
+        )

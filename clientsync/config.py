@@ -1,0 +1,330 @@
+"""Every setting of the product, in one place, with its default and its meaning.
+
+Settings are read once: from the environment (``CLIENTSYNC_...``, first), then from ``clientsync.toml`` in the
+working directory or at ``CLIENTSYNC_CONFIG``, then from the defaults here. They are frozen, an unknown name
+in the file is refused, and no setting holds a secret: it holds a reference to one (``env:``, ``file:``,
+``keyring:``, ``vault:``, ``block:``).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from clientsync.errors import InvalidInput, UnknownName
+
+CONFIG_FILE = "clientsync.toml"
+REFERENCE = re.compile(r"(?:env|file|keyring|vault|block):\S.*")
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+MEGABYTE = 1_000_000
+
+
+def user_config_folder() -> Path:
+    """Return the folder for this user's configuration (``XDG_CONFIG_HOME`` or ``~/.config``)."""
+    base = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(base) if base else Path.home() / ".config") / "clientsync"
+
+
+def is_reference(text: str) -> bool:
+    """Whether a text has the form of a reference to a secret."""
+    return REFERENCE.fullmatch(text) is not None
+
+
+class ProviderSettings(BaseModel):
+    """One account at one provider: where it is, with what it opens, how often it may be asked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["gsp", "sandbox"] = Field(
+        description="Protocol: gsp is the raw GSTN protocol through a GSP, sandbox its plain-JSON style"
+    )
+    base_url: str = Field(
+        description="Address every call starts with; scheme, host, port and path prefix are the allow-list"
+    )
+    download_urls: tuple[str, ...] = Field(
+        default=(), description="Further address prefixes from which queued files may be fetched"
+    )
+    credentials: dict[str, str] = Field(
+        default_factory=dict,
+        description=(
+            "Name to reference of a secret. gsp: client_id, client_secret, and public_username, "
+            "public_password for calls without a taxpayer; sandbox: api_key, api_secret"
+        ),
+    )
+    certificate: Path | None = Field(
+        default=None, description="GSTN's public certificate (PEM or DER) that seals app keys; gsp only"
+    )
+    ip_address: str = Field(
+        default="127.0.0.1", description="Public address of this machine as registered with the provider"
+    )
+    calls_per_minute: int = Field(
+        default=90, ge=1, description="Shared by every process that uses this provider, in any minute"
+    )
+    burst: int = Field(
+        default=5, ge=1, description="Calls that may start at once, inside the limit per minute"
+    )
+    concurrency: int = Field(default=16, ge=1, description="Calls under way at once in one process")
+    client_concurrency: int = Field(
+        default=2, ge=1, description="Calls under way at once for one registration"
+    )
+    endpoint_versions: dict[str, str] = Field(
+        default_factory=dict, description="Endpoint name to version, over those built in"
+    )
+    allow_loopback: bool = Field(
+        default=False, description="Allow http and loopback addresses, for simulators and tests only"
+    )
+
+    @field_validator("credentials")
+    @classmethod
+    def _references_only(cls, given: dict[str, str]) -> dict[str, str]:
+        for name, reference in given.items():
+            if not is_reference(reference):
+                raise ValueError(f"{name} must be a reference: env:, file:, keyring:, vault: or block:")
+        return given
+
+    @model_validator(mode="after")
+    def _addresses_are_safe(self) -> Self:
+        for address in (self.base_url, *self.download_urls):
+            parts = urlsplit(address)
+            if not parts.hostname or parts.query or parts.fragment or parts.username or parts.password:
+                raise ValueError("an address needs a scheme and a host, without user, query or fragment")
+            if self.allow_loopback and parts.scheme == "http" and parts.hostname in LOOPBACK:
+                continue
+            if parts.scheme != "https":
+                raise ValueError("an address must be https (http only to loopback with allow_loopback)")
+            if parts.hostname in LOOPBACK and not self.allow_loopback:
+                raise ValueError("a loopback address needs allow_loopback")
+        return self
+
+
+class Settings(BaseSettings):
+    """All settings; frozen."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix="CLIENTSYNC_",
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+    )
+
+    # where things are
+    home: Path = Field(
+        default=Path(".clientsync"),
+        description="Folder of everything the program keeps on this machine; made on first use",
+    )
+    database_url: str = Field(
+        default_factory=lambda values: f"sqlite:///{values['home'] / 'clientsync.db'}",
+        repr=False,
+        description="SQLAlchemy address of the warehouse: a SQLite file in home, or postgresql+psycopg://…",
+    )
+    watch_folder: Path | None = Field(
+        default=None,
+        description="Folder from which portal files are imported when they appear; none by default",
+    )
+    prefect_api_url: str = Field(
+        default="http://127.0.0.1:4200/api", description="Where the Prefect server answers"
+    )
+
+    # what is reached by dotted name
+    connector_index: str = Field(
+        default="connectors:INDEX", description="Mapping of connector names to dotted names"
+    )
+    validator: str = Field(
+        default="validations:validate", description="Function that checks batches of staged units"
+    )
+
+    # how wide and how much
+    workers: int = Field(default=40, ge=1, le=256, description="Clients that are worked on at once")
+    portal_concurrency: int = Field(
+        default=16, ge=1, description="Calls to portals under way at once in one process"
+    )
+    rows_per_batch: int = Field(
+        default=20_000, ge=1, description="Rows validated and loaded together; a batch is one transaction"
+    )
+    batch_seconds: float = Field(
+        default=2.0,
+        gt=0,
+        description="Longest time for which a fetched unit waits for its batch to fill, in seconds",
+    )
+    lease_seconds: float = Field(
+        default=120.0,
+        gt=0,
+        description="How long a lease on a client and module lasts without renewal, in seconds",
+    )
+    max_bad_share: float = Field(
+        default=0.2, ge=0, le=1, description="Share of bad rows above which a section is not loaded at all"
+    )
+
+    # one call
+    deadline_seconds: float = Field(
+        default=60.0, gt=0, description="Total time of one call, from connecting to the last byte, in seconds"
+    )
+    file_deadline_seconds: float = Field(
+        default=900.0, gt=0, description="Total time of one download of a queued file, in seconds"
+    )
+    connect_seconds: float = Field(default=10.0, gt=0, description="Time to connect, in seconds")
+    wire_limit_bytes: int = Field(
+        default=5 * MEGABYTE, ge=1, description="Largest answer as it comes over the wire, in bytes"
+    )
+    decoded_limit_bytes: int = Field(
+        default=10 * MEGABYTE, ge=1, description="Largest answer after decompression, in bytes"
+    )
+    file_limit_bytes: int = Field(
+        default=200 * MEGABYTE,
+        ge=1,
+        description="Largest queued file, and all its members together, in bytes",
+    )
+    ratio_limit: int = Field(
+        default=100, ge=1, description="Largest ratio of decompressed to compressed size"
+    )
+    json_depth: int = Field(default=64, ge=1, le=500, description="Deepest nesting of JSON that is read")
+
+    # trying again
+    retries_in_run: int = Field(
+        default=3, ge=0, description="How often a call is repeated within a run after a passing failure"
+    )
+    retry_budget_seconds: float = Field(
+        default=45.0, ge=0, description="Longest total wait between the tries of one call, in seconds"
+    )
+    breaker_failures: int = Field(
+        default=10, ge=1, description="Consecutive failures of a host after which it is left alone"
+    )
+    breaker_seconds: float = Field(
+        default=30.0, gt=0, description="How long a failing host is left alone, in seconds"
+    )
+
+    # secrets and providers
+    vault_key_ref: str = Field(
+        default_factory=lambda: f"file:{user_config_folder() / 'vault.key'}",
+        description="Reference of the key that seals stored secrets; file: or keyring:, never inside home",
+    )
+    providers: dict[str, ProviderSettings] = Field(
+        default_factory=dict, description="Provider accounts by name; a client names one of them"
+    )
+
+    @field_validator("home", "watch_folder")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
+
+    @field_validator("vault_key_ref")
+    @classmethod
+    def _key_reference(cls, reference: str) -> str:
+        if not is_reference(reference) or reference.partition(":")[0] not in {"file", "keyring", "env"}:
+            raise ValueError("the vault's key must be a reference: file:, keyring: or env:")
+        return reference
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments first, then the environment, then the TOML file."""
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file()))
+
+    def provider(self, name: str) -> ProviderSettings:
+        """Return one provider's settings.
+
+        Raises:
+            UnknownName: not configured; lists those that are.
+        """
+        if name not in self.providers:
+            raise UnknownName("provider", name, sorted(self.providers))
+        return self.providers[name]
+
+
+def config_file() -> Path:
+    """Return the path of the settings file, which need not exist unless ``CLIENTSYNC_CONFIG`` names it.
+
+    Raises:
+        InvalidInput: ``CLIENTSYNC_CONFIG`` names a file that is not there.
+    """
+    named = os.environ.get("CLIENTSYNC_CONFIG")
+    if not named:
+        return Path(CONFIG_FILE)
+    path = Path(named).expanduser()
+    if not path.is_file():
+        raise InvalidInput(f"CLIENTSYNC_CONFIG names {named!r}, which is not a file.")
+    return path
+
+
+def load_settings() -> Settings:
+    """Read the settings anew.
+
+    Raises:
+        UnknownName: the file has a setting that does not exist; lists those that do.
+        InvalidInput: a value cannot be used. The message names the setting, never the value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise _explained(error) from None
+    except SettingsError as error:
+        raise InvalidInput(f"A setting cannot be read: {error}.") from None
+    except ValueError as error:  # tomllib.TOMLDecodeError
+        raise InvalidInput(f"{config_file()} is not valid TOML: {error}.") from None
+
+
+def _explained(error: ValidationError) -> InvalidInput | UnknownName:
+    first = error.errors(include_input=False, include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        inside = ProviderSettings if len(first["loc"]) > 1 else Settings
+        return UnknownName("setting", where, sorted(inside.model_fields))
+    return InvalidInput(f"The setting {where or 'file'} cannot be used: {first['msg']}.")
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Return the settings of this process, read on first use."""
+    return load_settings()
+
+
+def reset_settings() -> None:
+    """Forget the settings of this process; the next use reads them anew."""
+    settings.cache_clear()
+
+
+def describe_settings() -> Iterator[tuple[str, str, str, str]]:
+    """Yield name, type, default and description of every setting, for the generated documentation."""
+    yield from _describe(Settings, "")
+    yield from _describe(ProviderSettings, "providers.<name>.")
+
+
+_DERIVED = {
+    "database_url": "clientsync.db in home",
+    "vault_key_ref": "vault.key in the user's configuration folder",
+}
+
+
+def _describe(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    for name, info in model.model_fields.items():
+        default: Any
+        if info.is_required():
+            default = "required"
+        elif name in _DERIVED:
+            default = _DERIVED[name]
+        else:
+            default = info.get_default(call_default_factory=True, validated_data={})
+        kind = getattr(info.annotation, "__name__", "") if isinstance(info.annotation, type) else ""
+        shown_kind = kind or str(info.annotation).replace("typing.", "").replace("clientsync.config.", "")
+        yield f"{prefix}{name}", shown_kind.replace("pathlib.", ""), str(default), info.description or ""

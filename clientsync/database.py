@@ -1,0 +1,272 @@
+"""The one way to the database: engines, reading and writing transactions, upgrades, typed errors.
+
+SQLite (WAL, one writer at a time) is the default, PostgreSQL comes by its URL. A write transaction holds
+the write lock from its first statement, so nothing read in it can be outdated when it writes. Errors of the
+driver leave here as ``WarehouseError`` without SQL, values or chained driver text, because drivers quote rows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import ClauseElement, Connection, Engine, Table, bindparam, create_engine, event, insert
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from clientsync.errors import (
+    IntegrityBroken,
+    InvalidInput,
+    OutOfSpace,
+    WarehouseError,
+    WarehouseUnavailable,
+)
+
+if TYPE_CHECKING:
+    from clientsync.spec.module import TableSpec
+
+BUSY_SECONDS = 60
+_WRITE = "clientsync_write"
+_SQLITE_FULL = {"SQLITE_FULL", "SQLITE_IOERR_WRITE"}
+_SQLITE_BROKEN = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")
+_SQLITE_AWAY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_READONLY")
+_STATE_FULL = ("53100", "53200")  # disk full, out of memory
+_STATE_AWAY = ("08", "57P", "40001", "40P01", "55P03", "53300", "57014")
+_STATE_BROKEN = ("22", "23")
+
+_locks: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
+_locks_lock = threading.Lock()
+
+
+def open_engine(url: str) -> Engine:
+    """Return an engine for a SQLite file or a PostgreSQL database; nothing is connected yet.
+
+    The folder of a SQLite file is made. Statements in error messages and logs never show their values.
+
+    Raises:
+        InvalidInput: not a URL of one of the two databases.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise InvalidInput(
+            "The database URL cannot be read. Valid: sqlite:///path or postgresql://…"
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return _open_sqlite(parsed)
+    if backend == "postgresql":
+        return _open_postgres(parsed)
+    raise InvalidInput(f"Unknown database {backend!r}. Valid: sqlite, postgresql.")
+
+
+def _open_sqlite(url: URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        pool_size=8,
+        max_overflow=56,
+        pool_timeout=BUSY_SECONDS,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _: Any) -> None:
+        connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
+        for pragma in (
+            "PRAGMA journal_mode=WAL",
+            "PRAGMA synchronous=NORMAL",
+            f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}",
+            "PRAGMA foreign_keys=ON",
+            "PRAGMA temp_store=MEMORY",
+            "PRAGMA cache_size=-65536",
+        ):
+            connection.execute(pragma)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        wanted = connection.get_execution_options().get(_WRITE)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if wanted else "BEGIN")
+
+    return engine
+
+
+def _open_postgres(url: URL) -> Engine:
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        hide_parameters=True,
+        pool_size=8,
+        max_overflow=24,
+        pool_timeout=BUSY_SECONDS,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": 10,
+            "options": f"-c timezone=UTC -c lock_timeout={BUSY_SECONDS * 1000}",
+        },
+    )
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection in a transaction that sees one state of the database; nothing is written.
+
+    Raises:
+        WarehouseError: the database cannot be read.
+    """
+    with typed_errors(), engine.connect() as connection, connection.begin() as transaction:
+        yield connection
+        transaction.rollback()
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection in a write transaction: committed at the end, rolled back on any error.
+
+    On SQLite the writers of this process stand in line at a lock, so they do not poll the file.
+
+    Raises:
+        WarehouseError: the database cannot be written; nothing of the transaction remains.
+    """
+    with _write_turn(engine), typed_errors(), engine.connect() as connection:
+        connection.execution_options(**{_WRITE: True})
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def _write_turn(engine: Engine) -> Iterator[None]:
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    with _locks_lock:
+        lock = _locks.setdefault(engine, threading.Lock())
+    if not lock.acquire(timeout=BUSY_SECONDS * 5):
+        raise WarehouseUnavailable("Another write of this process does not end.")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def typed_errors() -> Iterator[None]:
+    """Turn errors of the driver inside the block into ``WarehouseError``; others pass unchanged."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise typed_error(error) from None
+
+
+def typed_error(error: BaseException) -> WarehouseError:
+    """Return the error of ours that an error of the database stands for; it names a code, never a value."""
+    if isinstance(error, PoolTimeout):
+        return WarehouseUnavailable("No database connection became free in time.")
+    original = error.orig if isinstance(error, DBAPIError) else error
+    name = str(
+        getattr(original, "sqlite_errorname", None)
+        or getattr(original, "sqlstate", None)
+        or type(original).__name__
+    )
+    if name in _SQLITE_FULL or name in _STATE_FULL:
+        return OutOfSpace(f"The disk of the warehouse is full ({name}).")
+    if isinstance(error, IntegrityError) or name.startswith((*_SQLITE_BROKEN, *_STATE_BROKEN)):
+        return IntegrityBroken(f"The database refused a row ({name}).")
+    is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    if is_lost or name.startswith((*_SQLITE_AWAY, *_STATE_AWAY)):
+        return WarehouseUnavailable(f"The warehouse cannot be reached ({name}).")
+    if name == "OperationalError":
+        return WarehouseUnavailable("The warehouse cannot be reached (no connection).")
+    return WarehouseError(f"The database refused a statement ({name}).")
+
+
+def copy_rows(
+    connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Insert rows into ``table`` by PostgreSQL's COPY; values stand in the order of ``columns``.
+
+    Raises:
+        WarehouseError: the database refused them.
+    """
+    import psycopg
+    from psycopg import sql
+
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(table.name), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as error:
+        raise typed_error(error) from None
+
+
+def execute_many(
+    connection: Connection, statement: ClauseElement, names: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Execute one statement for many rows in a single call of the driver.
+
+    ``names`` are the statement's bound parameters in the order of the values in ``rows``; values are already
+    in the form that the driver stores, which saves SQLAlchemy's conversion of every value.
+    """
+    if not rows:
+        return
+    compiled: Any = statement.compile(dialect=connection.dialect)
+    if not compiled.positional:
+        connection.exec_driver_sql(str(compiled), [dict(zip(names, row, strict=True)) for row in rows])
+        return
+    order = [names.index(name) for name in compiled.positiontup]
+    if order == list(range(len(names))):
+        connection.exec_driver_sql(str(compiled), list(rows))
+    else:
+        pick = itemgetter(*order)
+        connection.exec_driver_sql(str(compiled), [pick(row) for row in rows])
+
+
+def insert_rows(
+    connection: Connection, table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Insert rows, whose values stand in the order of ``names``, by the fastest way of the database.
+
+    Raises:
+        WarehouseError: the database refused them.
+    """
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        copy_rows(connection, table, names, rows)
+        return
+    statement = insert(table).values({name: bindparam(name) for name in names})
+    execute_many(connection, statement, names, rows)
+
+
+def upgrade(target: Engine | str, tables: Iterable[TableSpec] | None = None) -> None:
+    """Bring a database to the newest migration and its views up to date; does nothing when it is there.
+
+    Args:
+        target: engine or URL.
+        tables: tables that get views; None: those of every connector.
+
+    Raises:
+        WarehouseError: the database cannot be reached or refuses a migration; nothing of it remains.
+    """
+    bring_up_to_date = import_module("clientsync.warehouse.upgrading").bring_up_to_date
+    if isinstance(target, Engine):
+        bring_up_to_date(target, tables)
+        return
+    engine = open_engine(target)
+    try:
+        bring_up_to_date(engine, tables)
+    finally:
+        engine.dispose()

@@ -1,0 +1,1 @@
+"""The truth about what happened: runs, units, leases, challenges, exceptions."""

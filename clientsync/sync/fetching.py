@@ -1,0 +1,383 @@
+"""Fetching one unit: ask what must be asked, skip what provably need not be, class what fails.
+
+Fetching writes nothing to the warehouse's tables. Every section of the module ends as exactly one cell, asked
+or not asked, so that a unit can never look complete when a part of it was not read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from clientsync.clock import INDIA, today
+from clientsync.crash import crash_point
+from clientsync.errors import (
+    ContractChanged,
+    FileQueued,
+    NoData,
+    NotGenerated,
+    Scope,
+    StopRequested,
+    SyncError,
+    WaitingSource,
+)
+from clientsync.outcomes import Outcome
+from clientsync.periods import Period
+from clientsync.spec.connector import Answer, PortalSession, Question
+from clientsync.spec.module import (
+    Asking,
+    Cadence,
+    CellMemory,
+    Context,
+    Filing,
+    Module,
+    Record,
+    Section,
+    Skip,
+    SkipKind,
+)
+from clientsync.staged import Problem, StagedCell
+
+PARSER_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+SKIP_OUTCOME = {
+    SkipKind.EMPTY_BY_COUNT: Outcome.EMPTY,
+    SkipKind.UNCHANGED_BY_CHECKSUM: Outcome.UNCHANGED,
+    SkipKind.FINAL: Outcome.NOT_ASKED,
+    SkipKind.NOT_APPLICABLE: Outcome.NOT_APPLICABLE,
+    SkipKind.SWITCHED_OFF: Outcome.NOT_ASKED,
+}
+
+
+@dataclass(frozen=True)
+class QueuedFile:
+    """A file that the source was building when it was last asked."""
+
+    token: str
+    ready_at: Any
+
+
+@dataclass(frozen=True)
+class UnitInput:
+    """Everything that fetching a unit needs to know, read beforehand in bulk."""
+
+    gstin: str
+    frequency: str
+    unit_period: str
+    memory: Mapping[str, CellMemory]
+    queued: Mapping[str, QueuedFile]
+    filings: Sequence[Filing]
+    settings: Mapping[str, Any]
+    shared: Mapping[str, Any] = field(default_factory=dict)
+
+
+def problem_of(error: SyncError, section: str = "") -> Problem:
+    """Return the exception-report line of an error."""
+    return Problem(
+        code=error.code,
+        message=error.message,
+        next_step=error.next_step,
+        section=section,
+        source_code=error.source_code,
+    )
+
+
+def asking_of(unit: UnitInput, module: Module, services: Any) -> Asking:
+    """Return the state in which the module's rules decide."""
+    return Asking(
+        gstin=unit.gstin,
+        frequency=unit.frequency,
+        unit_period=unit.unit_period,
+        period=Period.parse(unit.unit_period) if module.cadence is Cadence.PERIOD else None,
+        today=today(),
+        now=services.now(),
+        memory=unit.memory,
+        filings=unit.filings,
+        settings=unit.settings,
+        shared=unit.shared,
+    )
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What fetching a unit came to.
+
+    Attributes:
+        cells: one per section.
+        shared: what the module shares with later units of the client, None: nothing.
+    """
+
+    cells: list[StagedCell]
+    shared: Any = None
+
+
+def fetch_unit(session: PortalSession, module: Module, unit: UnitInput, services: Any) -> Fetched:
+    """Ask the portal for the sections of a unit; return one cell per section and what the module shares.
+
+    Raises:
+        StopRequested: a person or a signal asked to stop.
+        SyncError: of scope RUN, which stops the whole run.
+    """
+    asking = asking_of(unit, module, services)
+    closed = _closed_by_calendar(module, asking)
+    if closed is not None:
+        return Fetched([replace(closed, section=section.name) for section in module.sections])
+    details = {section.name: _detail_cell(section) for section in module.sections if section.is_detail}
+    cells: list[StagedCell] = []
+    barrier: SyncError | None = None
+    for section in module.sections:
+        if section.is_detail:
+            continue
+        if services.stop.is_set():
+            raise StopRequested("The run was asked to stop.")
+        if barrier is not None:
+            cells.append(_not_reached(section, barrier))
+            continue
+        if section.after and section.after not in asking.answers:
+            cells.append(_follows(section, next(cell for cell in cells if cell.section == section.after)))
+            continue
+        try:
+            cell = _fetch_section(session, section, asking, unit)
+            _follow(session, module, section, asking, details)
+        except SyncError as error:
+            if error.scope is Scope.RUN:
+                raise
+            cell = _failed(section, error, services, asking.now)
+            if error.scope is Scope.CLIENT or isinstance(error, NotGenerated):
+                barrier = error
+        cells.append(cell)
+    shared = module.share(asking) if module.share is not None and barrier is None else None
+    return Fetched([*cells, *details.values()], shared)
+
+
+def _detail_cell(section: Section) -> StagedCell:
+    reason = Skip(SkipKind.EMPTY_BY_COUNT, "the list has no entry whose detail is not stored yet")
+    return StagedCell(section=section.name, outcome=Outcome.NOT_ASKED, skip=reason, is_whole=False)
+
+
+def _closed_by_calendar(module: Module, asking: Asking) -> StagedCell | None:
+    reason = module.not_applicable(asking) if module.not_applicable else None
+    if reason:
+        return StagedCell(
+            section="",
+            outcome=Outcome.NOT_APPLICABLE,
+            skip=Skip(SkipKind.NOT_APPLICABLE, reason),
+            is_whole=False,
+        )
+    if module.not_before is not None and asking.period is not None:
+        first = module.not_before(asking.period)
+        if asking.today < first:
+            ready = datetime.combine(first, time(15, 0), INDIA).astimezone(UTC)
+            return StagedCell(
+                section="",
+                outcome=Outcome.TOO_EARLY,
+                is_whole=False,
+                ready_at=ready,
+                problem=Problem(
+                    code="TOO_EARLY",
+                    message=f"{module.title} of {asking.period} is made on {first:%d-%m-%Y}; it was not asked before.",
+                    next_step="None: it is asked again on that day.",
+                ),
+            )
+    return None
+
+
+def _not_reached(section: Section, barrier: SyncError) -> StagedCell:
+    """Return the cell of a section that was not asked after an earlier one met the barrier, which is reported once."""
+    return StagedCell(section=section.name, outcome=barrier.outcome, is_whole=False)
+
+
+def _follows(section: Section, summary: StagedCell) -> StagedCell:
+    """Return the cell of a section whose summary has no answer in this unit."""
+    if summary.outcome is Outcome.EMPTY and not summary.uncertain_empty:
+        reason = f"the portal says that there is nothing to summarise ({summary.section})"
+        return StagedCell(section.name, Outcome.EMPTY, skip=Skip(SkipKind.EMPTY_BY_COUNT, reason))
+    if summary.skip is not None:
+        return StagedCell(section.name, summary.outcome, skip=summary.skip, is_whole=False)
+    problem = summary.problem or Problem(
+        "UNCERTAIN_EMPTY", "The summary is empty by an uncertain code.", "None."
+    )
+    return StagedCell(
+        section.name,
+        Outcome.TRANSIENT if summary.outcome is Outcome.EMPTY else summary.outcome,
+        is_whole=False,
+        problem=replace(problem, section=section.name, message=f"Not asked, because: {problem.message}"),
+        ready_at=summary.ready_at,
+    )
+
+
+def _failed(section: Section, error: SyncError, services: Any, asked_at: datetime) -> StagedCell:
+    ready_at = error.ready_at if isinstance(error, WaitingSource) else None
+    token = error.token if isinstance(error, FileQueued) else None
+    if isinstance(error, FileQueued) and ready_at is None:
+        ready_at = services.now() + timedelta(minutes=30)
+    if isinstance(error, NoData):
+        return StagedCell(
+            section=section.name,
+            outcome=Outcome.EMPTY,
+            uncertain_empty=not error.is_certain,
+            calls=_calls(error),
+        )
+    return StagedCell(
+        section=section.name,
+        outcome=error.outcome,
+        is_whole=False,
+        problem=problem_of(error, section.name),
+        ready_at=ready_at,
+        token=token,
+        calls=_calls(error),
+    )
+
+
+def _calls(error: SyncError) -> int:
+    """Return the calls that a failed question cost; transports note them on the error."""
+    return int(getattr(error, "calls", 1))
+
+
+def _fetch_section(session: PortalSession, section: Section, asking: Asking, unit: UnitInput) -> StagedCell:
+    for rule in section.skip:
+        skip = rule(asking, section)
+        if skip is not None:
+            return StagedCell(
+                section=section.name,
+                outcome=SKIP_OUTCOME[skip.kind],
+                skip=skip,
+                is_whole=skip.kind is SkipKind.EMPTY_BY_COUNT,
+                summary_checksum=section.summary_checksum(asking) if section.summary_checksum else None,
+            )
+    queued = unit.queued.get(section.name)
+    if queued is not None and queued.ready_at is not None and queued.ready_at > asking.now:
+        raise FileQueued(
+            "The portal is still building the file.", token=queued.token, ready_at=queued.ready_at
+        )
+    question = Question(
+        endpoint=section.endpoint,
+        period=asking.period,
+        params=section.params(asking),
+        token=queued.token if queued else None,
+    )
+    crash_point("before_request")
+    answer = _ask(session, question, asking)
+    crash_point("after_response")
+    pages: list[Answer] = [answer]
+    if section.more is not None:
+        for params in section.more(answer.payload):
+            pages.append(session.ask(replace(question, params={**question.params, **params}, token=None)))
+    try:
+        return read_answer(section, asking, pages, unit.memory.get(section.name))
+    except ContractChanged as error:
+        return StagedCell(
+            section=section.name,
+            outcome=error.outcome,
+            is_whole=False,
+            payloads=tuple(raw for page in pages for raw in page.raw),
+            problem=problem_of(error, section.name),
+            calls=sum(page.calls for page in pages),
+            version=pages[0].version,
+        )
+
+
+def _ask(session: PortalSession, question: Question, asking: Asking) -> Answer:
+    """Ask; where the client has opted in, a statement that is not there is generated and asked for once more."""
+    try:
+        return session.ask(question)
+    except NotGenerated:
+        generate = getattr(session, "generate", None)
+        if generate is None or asking.period is None or not asking.settings.get("generate_2b"):
+            raise
+        if not generate(asking.period):
+            raise
+        return session.ask(question)
+
+
+def read_answer(
+    section: Section, asking: Asking, pages: Sequence[Answer], memory: CellMemory | None
+) -> StagedCell:
+    """Turn the answers of one section (its pages, in order) into a cell.
+
+    Raises:
+        ContractChanged: the payload does not have the promised shape.
+    """
+    payload = _whole(section, pages)
+    asking.answers[section.name] = payload
+    raws = tuple(raw for page in pages for raw in page.raw)
+    calls = sum(page.calls for page in pages)
+    try:
+        checksum = section.checksum(payload) if section.checksum else None
+        checksum = checksum or hashlib.sha256(b"\n".join(raws)).hexdigest()
+        summary = section.summary_checksum(asking) if section.summary_checksum else None
+        same = memory is not None and memory.was_loaded and memory.checksum == checksum
+        cell = StagedCell(
+            section=section.name,
+            outcome=Outcome.UNCHANGED if same else Outcome.LOADED,
+            checksum=checksum,
+            summary_checksum=summary,
+            payloads=() if same else raws,
+            calls=calls,
+            version=pages[0].version,
+            asked_at=asking.now,
+        )
+        if same and memory is not None:
+            cell.row_count = memory.rows
+            cell.is_whole = False
+            return cell
+        context = Context(asking.gstin, asking.period, asking.unit_period, section.name, asking.today)
+        cell.records = list(section.parse(payload, context))
+        for check in section.integrity:
+            cell.findings.extend(check(payload, cell.records, context))
+        if section.reconcile is not None:
+            cell.findings.extend(section.reconcile(cell.records, asking))
+    except PARSER_ERRORS as error:
+        raise ContractChanged(
+            f"The answer of {section.endpoint} does not have the promised shape ({type(error).__name__})."
+        ) from error
+    cell.row_count = len(cell.records)
+    if not cell.records:
+        cell.outcome = Outcome.EMPTY
+    return cell
+
+
+def _whole(section: Section, pages: Sequence[Answer]) -> Any:
+    if len(pages) == 1 or section.merge is None:
+        return pages[0].payload
+    try:
+        return section.merge([page.payload for page in pages])
+    except PARSER_ERRORS as error:
+        raise ContractChanged(f"The pages of {section.endpoint} do not fit together.") from error
+
+
+def _follow(
+    session: PortalSession, module: Module, section: Section, asking: Asking, details: dict[str, StagedCell]
+) -> None:
+    """Ask the follow-up questions of a section; their answers are read by its detail sections."""
+    if section.follow is None or section.name not in asking.answers:
+        return
+    for name, params in section.follow(asking.answers[section.name], asking):
+        detail = module.section(name)
+        answer = session.ask(Question(endpoint=detail.endpoint, period=asking.period, params=params))
+        read = read_detail(detail, asking, answer)
+        cell = details[name]
+        cell.skip = None
+        cell.outcome = Outcome.LOADED
+        cell.calls += answer.calls
+        cell.payloads = (*cell.payloads, *answer.raw)
+        cell.records.extend(read)
+        cell.row_count = len(cell.records)
+        cell.version = answer.version
+
+
+def read_detail(detail: Section, asking: Asking, answer: Answer) -> list[Record]:
+    """Return the records of one detail answer.
+
+    Raises:
+        ContractChanged: the payload does not have the promised shape.
+    """
+    context = Context(asking.gstin, asking.period, asking.unit_period, detail.name, asking.today)
+    try:
+        return list(detail.parse(answer.payload, context))
+    except PARSER_ERRORS as error:
+        raise ContractChanged(
+            f"The answer of {detail.endpoint} does not have the promised shape ({type(error).__name__})."
+        ) from error

@@ -1,0 +1,277 @@
+"""The operations behind the command line and the flows: run a plan, re-sync what failed, release a suspect.
+
+Every operation leaves a run in the ledger. Nothing here knows an orchestrator; a flow uses ``begin`` and
+``Run.process`` from its tasks, the command line uses ``run``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from importlib.metadata import version
+
+from sqlalchemy import insert, select, update
+
+from clientsync.clients.consent import WARN_DAYS
+from clientsync.clock import INDIA, now
+from clientsync.database import reading, writing
+from clientsync.errors import UnknownName
+from clientsync.ledger import runs
+from clientsync.ledger.ids import new_id
+from clientsync.ledger.runs import Unit, UnitKey
+from clientsync.ledger.tables import SyncDecision, SyncException, SyncRun, SyncUnit
+from clientsync.outcomes import Outcome, UnitState
+from clientsync.registry import connector
+from clientsync.sync.planning import Plan, Selection, plan, plan_of_keys
+from clientsync.sync.run import Run, UnitResult
+from clientsync.sync.services import Services, services_from_settings
+from clientsync.sync.signals import stopping_on_signals
+
+_UNIT = SyncUnit.__table__  # type: ignore[attr-defined]
+_RUN = SyncRun.__table__  # type: ignore[attr-defined]
+_DECISION = SyncDecision.__table__  # type: ignore[attr-defined]
+_EXCEPTION = SyncException.__table__  # type: ignore[attr-defined]
+
+WORTH_RETRYING = frozenset(
+    {
+        Outcome.QUEUED,
+        Outcome.TOO_EARLY,
+        Outcome.NOT_GENERATED,
+        Outcome.TRANSIENT,
+        Outcome.BROKEN,
+        Outcome.CANCELLED,
+        Outcome.NEEDS_PERSON,
+    }
+)
+
+
+def begin(services: Services, planned: Plan, *, kind: str, flow_run_id: str | None = None) -> Run:
+    """Write the run and its units to the ledger and open what its units share; close it when done."""
+    close_interrupted(services)
+    run_id, units = runs.start_run(
+        services.engine,
+        connector=planned.selection.connector,
+        kind=kind,
+        selection=planned.selection.as_json(),
+        keys=planned.keys,
+        parent_run_id=planned.parent_run_id,
+        flow_run_id=flow_run_id,
+        code_version=version("clientsync"),
+    )
+    warn_of_consents(services, planned, units)
+    return Run(services, planned, run_id, units)
+
+
+def warn_of_consents(services: Services, planned: Plan, units: Sequence[Unit]) -> None:
+    """Put a warning into the exceptions for every client whose API consent ends within a week."""
+    today = services.now().astimezone(INDIA).date()
+    first = {unit.key.client_id: unit for unit in reversed(units)}
+    rows = []
+    for client_id, unit in first.items():
+        ends = planned.clients[client_id].consent_ends_on
+        if ends is None or not 0 <= (ends - today).days <= WARN_DAYS:
+            continue
+        rows.append(
+            {
+                "exception_id": new_id("exc"),
+                "run_id": unit.run_id,
+                "unit_id": "",  # it is about the client, not about what this unit came to
+                "client_id": client_id,
+                "connector": unit.key.connector,
+                "module": unit.key.module,
+                "unit_period": unit.key.unit_period,
+                "section": "",
+                "outcome": "",
+                "code": "CONSENT_ENDS_SOON",
+                "message": f"The client's API consent ends on {ends:%d-%m-%Y}.",
+                "next_step": "Ask the client to renew it on the portal: My Profile, Manage API Access, 30 days.",
+                "rows": 0,
+                "is_warning": True,
+                "raised_at": services.now(),
+            }
+        )
+    if rows:
+        with writing(services.engine) as connection:
+            connection.execute(insert(_EXCEPTION), rows)
+
+
+def attach(services: Services, run_id: str) -> Run:
+    """Open a run that another process began, to work on some of its units; closing it does not end the run.
+
+    Raises:
+        UnknownName: no such run.
+    """
+    _known_run(services, run_id)
+    units = runs.units_of(services.engine, run_id)
+    planned = plan_of_keys(services, [unit.key for unit in units], parent_run_id=None)
+    return Run(services, planned, run_id, units, owns=False)
+
+
+def work_items(current: Run) -> list[tuple[str, str, list[Unit]]]:
+    """Return (module-group label, client id, units) in the order to work on: group by group, client by client."""
+    found = connector(current.plan.selection.connector)
+    label_of = {name: group.label for group in found.groups for name in group.modules}
+    items: dict[tuple[str, str], list[Unit]] = {}
+    for unit in current.units:
+        items.setdefault((label_of[unit.key.module], unit.key.client_id), []).append(unit)
+    order = {group.label: number for number, group in enumerate(found.groups)}
+    return [
+        (label, client_id, units)
+        for (label, client_id), units in sorted(
+            items.items(), key=lambda item: (order[item[0][0]], item[0][1])
+        )
+    ]
+
+
+def run(
+    services: Services,
+    planned: Plan,
+    *,
+    kind: str = "manual",
+    on_progress: Callable[[str, list[UnitResult]], None] | None = None,
+    on_start: Callable[[str], None] | None = None,
+) -> str:
+    """Work on a plan in this process until every unit has ended; return the run id."""
+    current = begin(services, planned, kind=kind)
+    if on_start is not None:
+        on_start(current.run_id)
+    try:
+        with (
+            stopping_on_signals(services.stop),
+            ThreadPoolExecutor(services.settings.workers, thread_name_prefix="unit") as pool,
+        ):
+            futures = {pool.submit(current.process, units): label for label, _, units in work_items(current)}
+            for future in as_completed(futures):
+                if on_progress is not None:
+                    on_progress(futures[future], future.result())
+                else:
+                    future.result()
+    finally:
+        current.close()
+    return current.run_id
+
+
+def resync_plan(services: Services, run_id: str | None = None, *, outcomes: Sequence[str] = ()) -> Plan:
+    """Return a plan of everything that is not done, of one run or of all, whatever has mended it since excepted.
+
+    Args:
+        services: surroundings.
+        run_id: an earlier run; None means all.
+        outcomes: only units with these outcomes; empty means every one that may succeed.
+
+    Raises:
+        UnknownName: no such run or outcome; lists those that exist.
+    """
+    if run_id is not None:
+        _known_run(services, run_id)
+    for name in outcomes:
+        if name not in set(Outcome):
+            raise UnknownName("outcome", name, [str(outcome) for outcome in Outcome if not outcome.is_done])
+    wanted = {Outcome(name) for name in outcomes} or WORTH_RETRYING
+    keys = [
+        UnitKey(row["client_id"], row["connector"], row["module"], row["unit_period"])
+        for row in runs.not_done(services.engine, run_id)
+        if (row["outcome"] is None and not outcomes) or (row["outcome"] and Outcome(row["outcome"]) in wanted)
+    ]
+    return plan_of_keys(services, keys, parent_run_id=run_id)
+
+
+def plan_of_units(services: Services, unit_ids: Sequence[str], *, parent_run_id: str | None = None) -> Plan:
+    """Return a plan that repeats exactly these units."""
+    with reading(services.engine) as connection:
+        rows = connection.execute(
+            select(_UNIT.c.client_id, _UNIT.c.connector, _UNIT.c.module, _UNIT.c.unit_period)
+            .where(_UNIT.c.unit_id.in_(unit_ids))
+            .order_by(_UNIT.c.unit_id)
+        )
+        keys = [UnitKey(*row) for row in rows]
+    return plan_of_keys(services, keys, parent_run_id=parent_run_id)
+
+
+def release(services: Services, unit_id: str, reason: str) -> str:
+    """Load a suspect unit although it looked wrong, because a person compared it; return the run id.
+
+    The decision is kept. The unit is fetched again and its suspicion is not raised a second time.
+
+    Raises:
+        UnknownName: no suspect unit of that id; lists those that wait.
+    """
+    with reading(services.engine) as connection:
+        waiting = [
+            str(row[0])
+            for row in connection.execute(select(_UNIT.c.unit_id).where(_UNIT.c.outcome == Outcome.SUSPECT))
+        ]
+    if unit_id not in waiting:
+        raise UnknownName("suspect unit", unit_id, waiting)
+    planned = plan_of_units(services, [unit_id])
+    with writing(services.engine) as connection:
+        connection.execute(
+            insert(_DECISION).values(
+                decision_id=new_id("dec"),
+                client_id=planned.keys[0].client_id,
+                kind="release",
+                subject=unit_id,
+                reason=reason,
+                decided_at=now(),
+            )
+        )
+    key = planned.keys[0]
+    services.released.add((key.client_id, key.module, key.unit_period))
+    try:
+        return run(services, planned, kind="release")
+    finally:
+        services.released.discard((key.client_id, key.module, key.unit_period))
+
+
+def close_interrupted(services: Services) -> list[str]:
+    """End the runs whose process is gone; their unfinished units are cancelled and can be re-synced.
+
+    Units that had staged their answers stay staged, so that a later run takes them over.
+    """
+    dead = runs.interrupted(services.engine, services.settings.lease_seconds)
+    if dead:
+        with writing(services.engine) as connection:
+            connection.execute(
+                update(_UNIT)
+                .where(_UNIT.c.run_id.in_(dead), _UNIT.c.state.in_((UnitState.PLANNED, UnitState.RUNNING)))
+                .values(
+                    state=UnitState.ENDED,
+                    outcome=Outcome.CANCELLED,
+                    reason_code="INTERRUPTED",
+                    reason="The process ended before this unit was done.",
+                    next_step="None: it is taken up by the next run, or by `clientsync resync-failed`.",
+                    ended_at=now(),
+                )
+            )
+            connection.execute(
+                update(_RUN).where(_RUN.c.run_id.in_(dead)).values(state="stopped", ended_at=now())
+            )
+    return dead
+
+
+def _known_run(services: Services, run_id: str) -> None:
+    with reading(services.engine) as connection:
+        known = [
+            str(row[0])
+            for row in connection.execute(select(_RUN.c.run_id).order_by(_RUN.c.started_at.desc()).limit(20))
+        ]
+        exists = connection.execute(select(_RUN.c.run_id).where(_RUN.c.run_id == run_id)).scalar_one_or_none()
+    if exists is None:
+        raise UnknownName("run", run_id, known)
+
+
+__all__ = [
+    "Plan",
+    "Selection",
+    "Services",
+    "attach",
+    "begin",
+    "close_interrupted",
+    "plan",
+    "plan_of_units",
+    "release",
+    "resync_plan",
+    "run",
+    "services_from_settings",
+    "work_items",
+]

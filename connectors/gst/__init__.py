@@ -1,0 +1,67 @@
+"""The GST portal through a GSP: five module groups, their modules by name, and sessions.
+
+A module is one file of data in this folder; it is imported when it is first used. The labels are the ones that
+operators tick, word for word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, cast
+
+from clientsync.errors import UnknownModule
+from clientsync.spec.connector import ClientIdentity, ModuleGroup, PortalSession
+from clientsync.spec.module import Filing, Module
+
+
+@dataclass(frozen=True)
+class GstConnector:
+    """The GST portal."""
+
+    name: str = "gst"
+    title: str = "GST portal"
+    groups: tuple[ModuleGroup, ...] = (
+        ModuleGroup("Notice + Return Register", ("return_register", "notices")),
+        ModuleGroup("Only 2B", ("gstr2b",)),
+        ModuleGroup("3B + ledgers", ("gstr3b", "ledgers")),
+        ModuleGroup("R1 + R1A", ("gstr1", "gstr1a")),
+        ModuleGroup("IMS + 2A", ("ims", "gstr2a")),
+    )
+
+    @property
+    def views(self) -> tuple[Any, ...]:
+        """Views of the warehouse that are this portal's own: the return register."""
+        return cast(tuple[Any, ...], import_module("connectors.gst.register_view").VIEWS)
+
+    def module_names(self) -> tuple[str, ...]:
+        """Return the names of all modules."""
+        return tuple(name for group in self.groups for name in group.modules)
+
+    def module(self, name: str) -> Module:
+        """Import and return one module.
+
+        Raises:
+            UnknownModule: no such module.
+        """
+        if name not in self.module_names():
+            raise UnknownModule("module", name, self.module_names())
+        return cast(Module, import_module(f"connectors.gst.{name}").MODULE)
+
+    def open_session(self, client: ClientIdentity, services: Any) -> PortalSession:
+        """Return a session of a client with its provider; nothing is sent before the first question."""
+        return cast(PortalSession, import_module("connectors.gst.provider").open_session(client, services))
+
+    def release(self, engine: Any) -> None:
+        """Close the sockets of the providers' accounts; stored sessions stay."""
+        import_module("connectors.gst.provider.account").close_accounts(engine)
+
+    def filings(self, engine: Any, client_id: str) -> Sequence[Filing]:
+        """Return the filed returns of a client that the register has."""
+        return cast(
+            Sequence[Filing], import_module("connectors.gst.return_register").read_filings(engine, client_id)
+        )
+
+
+CONNECTOR = GstConnector()

@@ -1,0 +1,1 @@
+"""What surrounds the product where it runs: server, worker, pool, automations. Nothing imports it."""

@@ -1,0 +1,115 @@
+"""Points an installation at the simulated portal: settings, client master, and the people with their phones.
+
+Only ``make demo``, ``make up`` and tests use it. Credentials of the simulator are handed over in the
+environment, as references; the settings file holds none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from deployments.stack import Stack
+
+CALLS_PER_MINUTE = 60_000  # the simulator has no limit unless it is started with one
+
+
+def account(stack: Stack) -> dict[str, Any]:
+    """Return the simulator's account data."""
+    data: dict[str, Any] = json.loads((stack.home / "portal" / "provider.json").read_text(encoding="utf-8"))
+    return data
+
+
+def write_settings(stack: Stack, extra: dict[str, Any] | None = None) -> Path:
+    """Write ``clientsync.toml`` for the simulated providers and make the stack's processes use it."""
+    provided = account(stack)
+    gsp, sandbox = provided["gsp"], provided["sandbox"]
+    stack.environment.update(
+        {
+            "SIM_GSP_ID": gsp["client_id"],
+            "SIM_GSP_SECRET": gsp["client_secret"],
+            "SIM_PUBLIC_USER": gsp["public_username"],
+            "SIM_PUBLIC_PASSWORD": gsp["public_password"],
+            "SIM_SANDBOX_KEY": sandbox["api_key"],
+            "SIM_SANDBOX_SECRET": sandbox["api_secret"],
+        }
+    )
+    lines = [f"home = {json.dumps(str(stack.home / 'data'))}"]
+    key = stack.home / "keys" / "vault.key"
+    lines.append(f"vault_key_ref = {json.dumps(f'file:{key}')}")
+    lines.append(f"prefect_api_url = {json.dumps(stack.api_url)}")
+    lines.extend(f"{name} = {json.dumps(value)}" for name, value in (extra or {}).items())
+    lines.extend(
+        _provider(
+            "gsp",
+            gsp["base_url"],
+            {
+                "client_id": "env:SIM_GSP_ID",
+                "client_secret": "env:SIM_GSP_SECRET",
+                "public_username": "env:SIM_PUBLIC_USER",
+                "public_password": "env:SIM_PUBLIC_PASSWORD",
+            },
+            certificate=gsp["certificate"],
+        )
+    )
+    lines.extend(
+        _provider(
+            "sandbox",
+            sandbox["base_url"],
+            {"api_key": "env:SIM_SANDBOX_KEY", "api_secret": "env:SIM_SANDBOX_SECRET"},
+        )
+    )
+    path = stack.home / "clientsync.toml"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    stack.environment["CLIENTSYNC_CONFIG"] = str(path)
+    return path
+
+
+def _provider(
+    name: str,
+    base_url: str,
+    credentials: dict[str, str],
+    *,
+    certificate: str | None = None,
+    downloads: str | None = None,
+) -> list[str]:
+    lines = [
+        "",
+        f"[providers.{name}]",
+        f'kind = "{name}"',
+        f"base_url = {json.dumps(base_url)}",
+        f"calls_per_minute = {CALLS_PER_MINUTE}",
+        "burst = 1000",
+        "allow_loopback = true",
+    ]
+    if certificate is not None:
+        lines.append(f"certificate = {json.dumps(certificate)}")
+    if downloads is not None:
+        lines.append(f"download_urls = {json.dumps([downloads])}")
+    lines.append(f"[providers.{name}.credentials]")
+    lines.extend(f"{key} = {json.dumps(reference)}" for key, reference in credentials.items())
+    return lines
+
+
+def import_clients(stack: Stack) -> None:
+    """Bring the simulator's taxpayers into the client master, by the command that operators use."""
+    stack.run(["-m", "clientsync", "clients", "import", str(stack.home / "portal" / "clients.csv")])
+
+
+def answer_phones(stack: Stack, leave: Iterable[str] = ()) -> None:
+    """Let the people read the OTPs from their phones and answer them, all but the clients in ``leave``."""
+    stack.run(["-m", "deployments.phones", account(stack)["control_url"], *leave])
+
+
+def control(stack: Stack, method: str, path: str, **body: Any) -> dict[str, Any]:
+    """Call the simulator's control side."""
+    answer = httpx.request(
+        method, f"{account(stack)['control_url']}/{path}", json=body or None, timeout=30, trust_env=False
+    )
+    answer.raise_for_status()
+    data: dict[str, Any] = answer.json()
+    return data

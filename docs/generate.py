@@ -1,0 +1,85 @@
+"""Writes the generated references under ``docs/reference``; ``make docs`` calls it, a test checks them.
+
+Each page is a pure function of the code, so that a setting, error, command, table or check can't go undocumented.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from clientsync import errors
+from clientsync.cli.reference import command_reference
+from clientsync.config import describe_settings
+from clientsync.outcomes import NEXT_TRY, WORDS, Outcome
+from clientsync.registry import all_tables
+from clientsync.warehouse.dictionary import data_dictionary
+from connectors.gst.provider.errors import runbook_rows
+from validations.compiler import suite_document
+
+FOLDER = Path(__file__).parent / "reference"
+
+
+def _cell(text: object) -> str:
+    return " ".join(str(text).split()).replace("|", "\\|")
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines.extend("| " + " | ".join(_cell(one) for one in row) + " |" for row in rows)
+    return "\n".join(lines) + "\n"
+
+
+def settings_page() -> str:
+    """Return every setting with its default and meaning."""
+    intro = (
+        "# Settings\n\nFrom the environment (`CLIENTSYNC_` and the name in capitals) or from `clientsync.toml` in the "
+        "working directory or at `CLIENTSYNC_CONFIG`; the environment wins.\n\n"
+    )
+    rows = [(f"`{name}`", kind, f"`{default}`", text) for name, kind, default, text in describe_settings()]
+    return intro + _table(("setting", "type", "default", "meaning"), rows)
+
+
+def _leaves(root: type[errors.SyncError]) -> Iterator[type[errors.SyncError]]:
+    for child in root.__subclasses__():
+        yield child
+        yield from _leaves(child)
+
+
+def errors_page() -> str:
+    """Return every error and outcome, with what happens next."""
+    found = [
+        (f"`{one.code}`", inspect.getdoc(one).split("\n")[0], one.scope, one.outcome, one.next_step)  # type: ignore[union-attr]
+        for one in _leaves(errors.SyncError)
+        if one.__module__ == errors.__name__
+    ]
+    outcomes = [(f"`{one}`", WORDS[one], NEXT_TRY[one]) for one in Outcome]
+    return (
+        "# Errors and outcomes\n\n## Outcomes of a unit\n\n"
+        + _table(("outcome", "meaning", "next try"), outcomes)
+        + "\n## Errors\n\n`scope` says how far it reaches.\n\n"
+        + _table(("code", "meaning", "scope", "outcome", "what to do"), found)
+        + "\n## Codes of the GST portal\n\n"
+        + _table(("code", "class", "meaning", "what to do"), list(runbook_rows()))
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "errors.md": errors_page,
+    "commands.md": command_reference,
+    "data-dictionary.md": lambda: data_dictionary(all_tables().values()),
+    "checks.md": lambda: suite_document(all_tables()),
+}
+
+
+def main() -> None:
+    """Write every page."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, page in PAGES.items():
+        (FOLDER / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Runs again only what is not done; also what the retry schedule starts."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from clientsync.sync.service import resync_plan
+from clientsync.sync.services import services_from_settings
+from flows.run_units import run_units
+
+
+@flow(name="resync-failed", flow_run_name="resync · {kind}", persist_result=False)
+def resync_failed(
+    run_id: str = "",
+    outcomes: list[str] = [],  # noqa: B006 - Prefect reads the default into the form
+    kind: Literal["resync", "retry"] = "resync",
+) -> State[Any]:
+    """Run again the units that are not done.
+
+    Args:
+        run_id: An earlier run; empty means all runs.
+        outcomes: Only units with these outcomes, for example transient; empty means every one that may succeed.
+        kind: resync by a person, retry by the schedule.
+    """
+    services = services_from_settings()
+    planned = resync_plan(services, run_id or None, outcomes=tuple(outcomes))
+    if not planned.keys:
+        return Completed(name="NothingToDo", message="Every unit is done.")
+    return run_units(services, planned, kind=kind)
