@@ -5,10 +5,12 @@
     │   UnknownName UnknownModule UnknownClient InvalidPeriod InvalidInput MissingSecret InvalidSpec
     ├ SourceError            the outside system
     │ ├ RetryableSourceError SourceUnavailable SourceTimeout TruncatedResponse RateLimited GenerationFailed
-    │ ├ WaitingSource        FileQueued TooEarly NotGenerated ProviderAtCapacity
+    │ ├ WaitingSource        FileQueued TooEarly NotGenerated ProviderAtCapacity AccountLocked DualLogin
     │ ├ NothingThere         NoData NotApplicable
     │ ├ NeedsPerson          OtpRequired OtpRejected ConsentLapsed PortalSettingRequired SessionExpired
+    │ │                      CaptchaRequired SecondFactorRequired PasswordRejected PasswordExpired NotEntitled
     │ └ FatalSourceError     ContractChanged BadRequest ResponseTooLarge ForbiddenHost ProviderMisconfigured
+    │                        RequestFailed
     ├ RowError               quarantine that row, go on                 RowInvalid
     ├ SuspectData            a person decides                           IdentityMismatch TotalsDisagree
     │                                                                   SourceSuddenlyEmpty TooManyBadRows
@@ -48,6 +50,7 @@ class SyncError(Exception):
         next_step: what a person should do, one sentence.
         source_code: the outside system's own code, when it gave one.
         calls: HTTP calls that the failed question cost, retries included.
+        portal: for scope CLIENT, the portal that is closed to the client; empty means every one.
     """
 
     code = "SYNC"
@@ -56,6 +59,7 @@ class SyncError(Exception):
     is_retryable = False
     next_step = "Report this with the run id."
     calls = 1
+    portal = ""
 
     def __init__(self, message: str, *, source_code: str | None = None) -> None:
         """Keep the message, which must be safe to show."""
@@ -254,6 +258,24 @@ class ProviderAtCapacity(WaitingSource):
     next_step = "Wait for the provider's limit to free sessions, or ask it for a higher one; then re-sync."
 
 
+class AccountLocked(WaitingSource):
+    """The portal has locked the client's account after refused log-ins, or the next refusal could lock it."""
+
+    code = "ACCOUNT_LOCKED"
+    scope = Scope.CLIENT
+    outcome = Outcome.TRANSIENT
+    next_step = "None: it is asked again when the lock has ended. Nobody should try passwords meanwhile."
+
+
+class DualLogin(WaitingSource):
+    """Somebody else is logged in with the client's account; their session is never ended for ours."""
+
+    code = "DUAL_LOGIN"
+    scope = Scope.CLIENT
+    outcome = Outcome.TRANSIENT
+    next_step = "Log out of the portal in the browser; it is asked again by itself."
+
+
 class NothingThere(SourceError):
     """The source said, with a code of its own, that there is nothing."""
 
@@ -321,6 +343,43 @@ class PortalSettingRequired(NeedsPerson):
     next_step = "On the portal: My Profile, Manage API Access, Enable: Yes, Duration: 30 days. Then re-sync."
 
 
+class CaptchaRequired(NeedsPerson):
+    """The portal shows a picture whose characters a person must type."""
+
+    code = "CAPTCHA_REQUIRED"
+    next_step = "Read the picture in the challenge and answer with `clientsync challenge answer`."
+
+
+class SecondFactorRequired(NeedsPerson):
+    """The account is protected by a second factor; only a person can open a session."""
+
+    code = "SECOND_FACTOR"
+    next_step = "Log in on the portal in person, or let the client release the e-Filing Vault; then re-sync."
+
+
+class PasswordRejected(NeedsPerson):
+    """The portal refused the stored password; the same one is never sent again."""
+
+    code = "PASSWORD_REJECTED"
+    next_step = (
+        "Ask the client for the right password and store it with `clientsync secrets set`; then re-sync."
+    )
+
+
+class PasswordExpired(NeedsPerson):
+    """The portal wants a new password before it lets the client in."""
+
+    code = "PASSWORD_EXPIRED"
+    next_step = "Change the password on the portal, store it with `clientsync secrets set`; then re-sync."
+
+
+class NotEntitled(NeedsPerson):
+    """The portal does not know the client's number, or the account has no right to this."""
+
+    code = "NOT_ENTITLED"
+    next_step = "Register the client on that portal, or leave the module out for it."
+
+
 class SessionExpired(NeedsPerson):
     """The session is gone; it is refreshed once before a person is asked."""
 
@@ -364,6 +423,13 @@ class ProviderMisconfigured(FatalSourceError):
     code = "PROVIDER_MISCONFIGURED"
     scope = Scope.RUN
     next_step = "Check the provider account (client id, secret, allowed addresses); the run was stopped."
+
+
+class RequestFailed(FatalSourceError):
+    """A file that was asked for cannot be built; the portal says so for good."""
+
+    code = "REQUEST_FAILED"
+    next_step = "Contact the portal's processing centre with the request number, or ask for the file anew."
 
 
 # --- rows and data ---------------------------------------------------------------------------------

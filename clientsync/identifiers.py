@@ -1,4 +1,4 @@
-"""Indian tax identifiers: the GSTIN of every kind of registration, and the PAN inside it.
+"""Indian tax identifiers: the GSTIN of every kind of registration, the PAN inside it, and the TAN of a deductor.
 
 A GSTIN is right when its length, characters, form, state and check character are right. The check character
 (Luhn mod 36) notices every single changed character. A message about a bad identifier never repeats it.
@@ -238,3 +238,26 @@ def is_pan(text: str) -> bool:
     except IdentifierInvalid:
         return False
     return True
+
+
+_TAN = re.compile(r"[A-Z]{4}[0-9]{5}[A-Z]")
+
+
+def check_tan(text: str) -> None:
+    """Accept a tax deduction account number: four letters, five digits and a letter, in upper case.
+
+    The first three letters are the area, the fourth begins the deductor's name (form published for every API that
+    takes a TAN); no check character is public.
+
+    Raises:
+        IdentifierInvalid: with the first thing that is wrong.
+    """
+    if len(text) != 10:
+        raise IdentifierInvalid("TAN", Fault.LENGTH, f"a TAN has 10 characters, this has {len(text)}.")
+    if not _TAN.fullmatch(text):
+        raise IdentifierInvalid("TAN", Fault.FORMAT, "a TAN is four letters, five digits and a letter.")
+
+
+def is_tan(text: str) -> bool:
+    """Whether a text has the form of a TAN."""
+    return _TAN.fullmatch(text) is not None

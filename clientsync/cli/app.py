@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from clientsync.cli import clients, database, exports, files, held, otp, runs, secrets, setup, sync
+from clientsync.cli import challenge, clients, database, exports, files, held, otp, runs, secrets, setup, sync
 from clientsync.cli.screen import GuardedGroup
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ setup.add_to(app)
 app.add_typer(clients.app, name="clients")
 sync.add_to(app)
 app.add_typer(otp.app, name="otp")
+app.add_typer(challenge.app, name="challenge")
 files.add_to(app)
 runs.add_to(app)
 app.add_typer(held.app, name="quarantine")

@@ -25,6 +25,22 @@ Username = Annotated[str | None, typer.Option("--portal-username", help="User na
 Provider = Annotated[str | None, typer.Option(help="A provider of the settings, or file.")]
 Frequency = Annotated[str | None, typer.Option("--frequency", help="M monthly, Q quarterly.")]
 Consent = Annotated[str | None, typer.Option("--consent-ends-on", help="Last day of consent; - clears it.")]
+Tan = Annotated[str | None, typer.Option(help="Tax deduction account number.")]
+DeductorPan = Annotated[str | None, typer.Option("--deductor-pan", help="PAN of the deductor.")]
+DeductorCategory = Annotated[
+    str | None, typer.Option("--deductor-category", help="Category code of statement files, K for a company.")
+]
+TdsForms = Annotated[
+    list[str] | None, typer.Option("--tds-forms", help="TDS statements it files: 24Q, 26Q, 27Q, 27EQ.")
+]
+TdsSource = Annotated[str | None, typer.Option("--tds-source", help="portal, or file.")]
+TracesUsername = Annotated[str | None, typer.Option("--traces-username", help="User id on TRACES.")]
+TdsConsentGiven = Annotated[
+    str | None, typer.Option("--tds-consent-given-on", help="Day of the authority letter for the TAN.")
+]
+TdsConsentEnds = Annotated[
+    str | None, typer.Option("--tds-consent-ends-on", help="Last day of that authority; - clears it.")
+]
 Groups = Annotated[
     list[str] | None, typer.Option("--groups", help="All groups of the client; - clears them.")
 ]
@@ -117,7 +133,21 @@ def list_(
         put_json(rows)
         return
     put_table(
-        ["client", "name", "GSTIN", "user", "provider", "files", "consent ends", "groups", "active"],
+        [
+            "client",
+            "name",
+            "GSTIN",
+            "user",
+            "provider",
+            "files",
+            "consent ends",
+            "TAN",
+            "TDS forms",
+            "TDS source",
+            "authority ends",
+            "groups",
+            "active",
+        ],
         [tuple(row.values()) for row in rows],
         none="There are no clients. Begin with: clientsync clients template",
     )
@@ -133,6 +163,10 @@ def _client_row(client: SyncClient, groups: tuple[str, ...]) -> dict[str, Any]:
         "provider": client.provider,
         "filing_frequency": client.filing_frequency,
         "consent_ends_on": client.consent_ends_on,
+        "tan": client.tan,
+        "tds_forms": client.tds_forms,
+        "tds_source": client.tds_source if client.tan else "",
+        "tds_consent_ends_on": client.tds_consent_ends_on,
         "groups": "; ".join(groups),
         "is_active": client.is_active,
     }
@@ -149,19 +183,47 @@ def _warn_of_consent(clients: list[SyncClient]) -> None:
 @app.command()
 def add(
     client: Annotated[str, typer.Argument(metavar="CLIENT", help="A short id of your own.")],
-    gstin: Annotated[str, typer.Option(help="GST registration.")],
     name: Annotated[str, typer.Option(help="Name of the client.")],
+    gstin: Gstin = None,
     portal_username: Username = None,
     provider: Provider = None,
     frequency: Frequency = None,
     consent_ends_on: Consent = None,
+    tan: Tan = None,
+    deductor_pan: DeductorPan = None,
+    deductor_category: DeductorCategory = None,
+    tds_forms: TdsForms = None,
+    tds_source: TdsSource = None,
+    traces_username: TracesUsername = None,
+    tds_consent_given_on: TdsConsentGiven = None,
+    tds_consent_ends_on: TdsConsentEnds = None,
     groups: Groups = None,
 ) -> None:
     """Add one client.
 
     Example: clientsync clients add C0001 --name "A Traders" --gstin GSTIN --provider gsp --groups North
     """
-    _put_client(client, True, name, gstin, portal_username, provider, frequency, consent_ends_on, groups)
+    _put_client(
+        client,
+        True,
+        {
+            "name": name,
+            "gstin": gstin,
+            "portal_username": portal_username,
+            "provider": provider,
+            "filing_frequency": frequency,
+            "consent_ends_on": consent_ends_on,
+            "tan": tan,
+            "deductor_pan": deductor_pan,
+            "deductor_category": deductor_category,
+            "tds_forms": ";".join(tds_forms) if tds_forms else None,
+            "tds_source": tds_source,
+            "traces_username": traces_username,
+            "tds_consent_given_on": tds_consent_given_on,
+            "tds_consent_ends_on": tds_consent_ends_on,
+            "groups": ";".join(groups) if groups else None,
+        },
+    )
 
 
 @app.command()
@@ -173,38 +235,47 @@ def edit(
     provider: Provider = None,
     frequency: Frequency = None,
     consent_ends_on: Consent = None,
+    tan: Tan = None,
+    deductor_pan: DeductorPan = None,
+    deductor_category: DeductorCategory = None,
+    tds_forms: TdsForms = None,
+    tds_source: TdsSource = None,
+    traces_username: TracesUsername = None,
+    tds_consent_given_on: TdsConsentGiven = None,
+    tds_consent_ends_on: TdsConsentEnds = None,
     groups: Groups = None,
 ) -> None:
     """Change what is named of one client; everything else stays.
 
     Example: clientsync clients edit C0001 --consent-ends-on 31-12-2026
     """
-    _put_client(client, False, name, gstin, portal_username, provider, frequency, consent_ends_on, groups)
+    _put_client(
+        client,
+        False,
+        {
+            "name": name,
+            "gstin": gstin,
+            "portal_username": portal_username,
+            "provider": provider,
+            "filing_frequency": frequency,
+            "consent_ends_on": consent_ends_on,
+            "tan": tan,
+            "deductor_pan": deductor_pan,
+            "deductor_category": deductor_category,
+            "tds_forms": ";".join(tds_forms) if tds_forms else None,
+            "tds_source": tds_source,
+            "traces_username": traces_username,
+            "tds_consent_given_on": tds_consent_given_on,
+            "tds_consent_ends_on": tds_consent_ends_on,
+            "groups": ";".join(groups) if groups else None,
+        },
+    )
 
 
-def _put_client(
-    client: str,
-    is_new: bool,
-    name: str | None,
-    gstin: str | None,
-    portal_username: str | None,
-    provider: str | None,
-    frequency: str | None,
-    consent_ends_on: str | None,
-    groups: list[str] | None,
-) -> None:
+def _put_client(client: str, is_new: bool, given: dict[str, str | None]) -> None:
     from clientsync.clients.master import put_client
 
-    cells = {
-        "client_id": client,
-        "name": name,
-        "gstin": gstin,
-        "portal_username": portal_username,
-        "provider": provider,
-        "filing_frequency": frequency,
-        "consent_ends_on": consent_ends_on,
-        "groups": ";".join(groups) if groups else None,
-    }
+    cells = {"client_id": client, **given}
     with open_services() as services:
         changed = put_client(services.engine, cells, providers=services.settings.providers, is_new=is_new)
     word = "added" if is_new else "changed"

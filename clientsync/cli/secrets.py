@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from clientsync.cli.screen import open_services, put, put_json, put_table, read_secret
+from clientsync.cli.screen import EXIT_NOT_DONE, open_services, put, put_json, put_table, read_secret
 
 app = typer.Typer(help="Secrets in the vault, which settings refer to as vault:NAME.", no_args_is_help=True)
 
@@ -29,6 +30,38 @@ def set_(
     with open_services() as services:
         services.vault.put(name, value)
     put(f"Stored. Refer to it as vault:{name}")
+
+
+@app.command(name="import")
+def import_(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV or Excel with client_id, portal, password.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be stored.")] = False,
+) -> None:
+    """Store the portal passwords of many clients; good rows go in, wrong rows are named with row and reason.
+
+    The portals are income_tax (user id is the TAN) and traces. Delete the file afterwards: it lies open.
+
+    Exit code 3 when rows were refused.
+
+    Example: clientsync secrets import passwords.xlsx
+    """
+    from clientsync.clients.passwords import read_passwords
+
+    with open_services() as services:
+        found = read_passwords(path, services.engine)
+        if not dry_run:
+            for one in found.passwords:
+                services.vault.put(one.secret_name, one.password)
+    put_table(
+        ["row", "reason"],
+        [(problem.row, problem.reason) for problem in found.problems],
+        none="No row was refused.",
+    )
+    put(f"{len(found.passwords)} passwords {'would be stored' if dry_run else 'stored'}.")
+    if found.problems:
+        raise typer.Exit(EXIT_NOT_DONE)
 
 
 @app.command(name="list")

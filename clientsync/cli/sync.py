@@ -92,15 +92,22 @@ def resync_failed(
 
     Example: clientsync resync-failed --outcome transient
     """
-    from clientsync.sync.service import close_interrupted, resync_plan
+    from clientsync.sync.service import Plan, Selection, close_interrupted, resync_plans
 
     with open_services() as services:
         close_interrupted(services)
-        planned = resync_plan(services, run, outcomes=many(outcome))
-        if not planned.keys and not as_json:
+        plans = resync_plans(services, run, outcomes=many(outcome))
+        if not plans and not as_json:
             put("Nothing is left to do that could succeed now.")
             return
-        _go(services, planned, "resync", dry_run, workers, no_live, as_json)
+        not_done = 0
+        for planned in plans or [Plan(Selection())]:
+            try:
+                _go(services, planned, "resync", dry_run, workers, no_live, as_json)
+            except typer.Exit as ended:
+                not_done = max(not_done, ended.exit_code)
+        if not_done:
+            raise typer.Exit(not_done)
 
 
 def release(

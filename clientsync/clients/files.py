@@ -61,6 +61,14 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
         "consent date",
         "consent expiry",
     ),
+    "tan": ("tan", "tan no", "tan number", "tax deduction account number", "deductor tan"),
+    "deductor_pan": ("deductor_pan", "pan", "pan no", "pan number", "deductor pan no", "company pan"),
+    "deductor_category": ("deductor_category", "deductor type", "category", "type of deductor"),
+    "tds_forms": ("tds_forms", "forms", "tds form", "statements", "return types", "forms filed"),
+    "tds_source": ("tds_source", "tds provider", "tds by"),
+    "traces_username": ("traces_username", "traces user id", "traces id", "traces user", "traces login"),
+    "tds_consent_given_on": ("tds_consent_given_on", "authority date", "tds consent date", "letter date"),
+    "tds_consent_ends_on": ("tds_consent_ends_on", "authority ends", "tds consent ends", "tds consent until"),
     "groups": ("groups", "group", "group name", "tags", "tag", "team"),
 }
 
@@ -89,20 +97,25 @@ def read_table(path: Path) -> ClientTable:
     """Return the rows of a CSV or Excel file under our names of columns.
 
     Raises:
-        InvalidInput: not there, no such file type, too large, no header with client_id and gstin, or a
+        InvalidInput: not there, no such file type, too large, no header with client_id and gstin or tan, or a
             column twice.
     """
+    return _table(path, lines_of(path))
+
+
+def lines_of(path: Path) -> Iterable[tuple[int, Sequence[Any]]]:
+    """Return (row number, cells) of a CSV or Excel list.
+
+    Raises:
+        InvalidInput: not there, no such file type, or too large; while reading, a line that is no CSV.
+    """
     if path.suffix.casefold() not in SUFFIXES:
-        raise InvalidInput(f"{path.name} is no client list. Valid: {', '.join(SUFFIXES)}.")
+        raise InvalidInput(f"{path.name} is no list. Valid: {', '.join(SUFFIXES)}.")
     if not path.is_file():
         raise InvalidInput(f"There is no file {path}.")
     if path.stat().st_size > MAX_BYTES:
-        raise InvalidInput(
-            f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB, too large for a client list."
-        )
-    is_excel = path.suffix.casefold().startswith(".xls")
-    lines = _excel_lines(path) if is_excel else _csv_lines(path)
-    return _table(path, lines)
+        raise InvalidInput(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB, too large for a list.")
+    return _excel_lines(path) if path.suffix.casefold().startswith(".xls") else _csv_lines(path)
 
 
 def _table(path: Path, lines: Iterable[tuple[int, Sequence[Any]]]) -> ClientTable:
@@ -135,7 +148,9 @@ def _header(path: Path, cells: Sequence[Any]) -> tuple[list[str | None], list[st
         header.append(column)
         if column is None and text:
             ignored.append(text[:60])
-    missing = [name for name in ("client_id", "gstin") if name not in header]
+    missing = [] if "client_id" in header else ["client_id"]
+    if "gstin" not in header and "tan" not in header:
+        missing.append("gstin (or tan)")
     if missing:
         raise InvalidInput(
             f"{path.name} has no column {' and '.join(missing)} in its first row. Columns: {', '.join(COLUMNS)}."

@@ -1,6 +1,6 @@
 """Changes of the client master: import, edit, deactivate, groups; each in one transaction.
 
-A GSTIN belongs to one client for as long as data of it are stored: it cannot be moved to another id, and the
+A GSTIN or TAN belongs to one client for as long as data of it are stored: it cannot be moved to another id, and the
 rows of two taxpayers can never come together under one. Wrong rows are reported and good ones go in.
 """
 
@@ -33,6 +33,10 @@ _CLIENT = SyncClient.__table__  # type: ignore[attr-defined]
 _GROUP = SyncClientGroup.__table__  # type: ignore[attr-defined]
 _UNIT = SyncUnit.__table__  # type: ignore[attr-defined]
 _DECISION = SyncDecision.__table__  # type: ignore[attr-defined]
+
+
+REGISTRATIONS = {"gstin": "gst", "tan": "tds"}
+"""Numbers that belong to one client only, and the connector whose data they are of."""
 
 
 @dataclass
@@ -118,25 +122,30 @@ class _Merge:
         self.stored = {one.client_id: one for one in list_clients(connection, only_active=False)}
         self.groups = groups_of_clients(connection)
         self.by_fold = {client_id.casefold(): client_id for client_id in self.stored}
-        self.by_gstin = {one.gstin: one.client_id for one in self.stored.values()}
+        self.owners = {
+            name: {number: one.client_id for one in self.stored.values() if (number := getattr(one, name))}
+            for name in REGISTRATIONS
+        }
         self.group_folds = {name.casefold() for name in group_members(connection)}
-        self.with_data = set(connection.execute(select(_UNIT.c.client_id).distinct()).scalars())
+        units = connection.execute(select(_UNIT.c.client_id, _UNIT.c.connector).distinct())
+        self.with_data = {(row.client_id, row.connector) for row in units}
 
     def plan(self, rows: Sequence[ClientRow]) -> list[ClientRow]:
         """Return the rows that go in; the others are in the result's problems."""
         good: list[ClientRow] = []
         id_rows: dict[str, int] = {}
-        gstin_rows: dict[str, int] = {}
+        number_rows: dict[tuple[str, str], int] = {}
         asked_groups = {name.casefold() for row in rows for name in row.groups or ()}
         for row in rows:
             problem = (
-                self._clash_in_file(row, id_rows, gstin_rows)
+                self._clash_in_file(row, id_rows, number_rows)
                 or self._clash_of_names(row, asked_groups)
                 or self._clash_in_master(row)
             )
             id_rows.setdefault(row.client_id.casefold(), row.row)
-            if "gstin" in row.values:
-                gstin_rows.setdefault(row.values["gstin"], row.row)
+            for name in REGISTRATIONS:
+                if row.values.get(name):
+                    number_rows.setdefault((name, row.values[name]), row.row)
             if problem is not None:
                 self.result.problems.append(problem)
                 continue
@@ -145,14 +154,15 @@ class _Merge:
         return good
 
     def _clash_in_file(
-        self, row: ClientRow, id_rows: Mapping[str, int], gstin_rows: Mapping[str, int]
+        self, row: ClientRow, id_rows: Mapping[str, int], number_rows: Mapping[tuple[str, str], int]
     ) -> RowProblem | None:
         first = id_rows.get(row.client_id.casefold())
         if first is not None:
             return RowProblem(row.row, "client_id", f"row {first} of the file has the same client_id.")
-        first = gstin_rows.get(row.values.get("gstin", ""))
-        if first is not None:
-            return RowProblem(row.row, "gstin", f"row {first} of the file has the same GSTIN.")
+        for name in REGISTRATIONS:
+            first = number_rows.get((name, row.values.get(name, "")))
+            if first is not None:
+                return RowProblem(row.row, name, f"row {first} of the file has the same {name.upper()}.")
         return None
 
     def _clash_of_names(self, row: ClientRow, asked_groups: Collection[str]) -> RowProblem | None:
@@ -171,9 +181,10 @@ class _Merge:
             other = self.by_fold.get(row.client_id.casefold())
             if other is not None:
                 return RowProblem(row.row, "client_id", f"client {other} differs only by capital letters.")
-            missing = next((name for name in ("gstin", "name") if not row.values.get(name)), None)
-            if missing is not None:
-                return RowProblem(row.row, missing, "it is missing, and the client is new.")
+            if not any(row.values.get(name) for name in REGISTRATIONS):
+                return RowProblem(row.row, "gstin", "it is missing, so is the TAN, and the client is new.")
+            if not row.values.get("name"):
+                return RowProblem(row.row, "name", "it is missing, and the client is new.")
         gstin = row.values.get("gstin")
         if (
             stored is not None
@@ -181,14 +192,25 @@ class _Merge:
             and row.values.get("state_code", stored.state_code) != (stored.state_code)
         ):
             return RowProblem(row.row, "state_code", f"the client's GSTIN begins with {stored.state_code}.")
-        owner = self.by_gstin.get(gstin or "")
+        for name, connector in REGISTRATIONS.items():
+            problem = self._clash_of_numbers(row, stored, name, connector)
+            if problem is not None:
+                return problem
+        return None
+
+    def _clash_of_numbers(
+        self, row: ClientRow, stored: SyncClient | None, name: str, connector: str
+    ) -> RowProblem | None:
+        given = row.values.get(name)
+        owner = self.owners[name].get(given or "")
         if owner is not None and owner != row.client_id:
-            return RowProblem(row.row, "gstin", f"client {owner} has this GSTIN already.")
-        if stored is not None and gstin not in (None, stored.gstin) and row.client_id in self.with_data:
+            return RowProblem(row.row, name, f"client {owner} has this {name.upper()} already.")
+        known = getattr(stored, name) if stored is not None else ""
+        if known and given not in (None, known) and (row.client_id, connector) in self.with_data:
             return RowProblem(
                 row.row,
-                "gstin",
-                f"client {row.client_id} has data of another GSTIN; add this one as a new client.",
+                name,
+                f"client {row.client_id} has data of another {name.upper()}; add this one as a new client.",
             )
         return None
 
@@ -227,10 +249,20 @@ class _Merge:
 def _new_client(row: ClientRow) -> dict[str, Any]:
     moment = now()
     defaults: dict[str, Any] = {
+        "gstin": "",
+        "state_code": "",
         "portal_username": "",
         "provider": FILE_PROVIDER,
         "filing_frequency": "M",
         "consent_ends_on": None,
+        "tan": "",
+        "deductor_pan": "",
+        "deductor_category": "",
+        "tds_forms": "",
+        "tds_source": FILE_PROVIDER,
+        "traces_username": "",
+        "tds_consent_given_on": None,
+        "tds_consent_ends_on": None,
         "is_active": True,
         "settings": {},
     }

@@ -13,20 +13,44 @@ from datetime import date, datetime
 from typing import Any
 
 from clientsync.clients.selection import ALL_CLIENTS
-from clientsync.identifiers import STATES, Fault, IdentifierInvalid, check_gstin, is_gstin, is_pan
+from clientsync.identifiers import (
+    STATES,
+    Fault,
+    IdentifierInvalid,
+    check_gstin,
+    check_pan,
+    check_tan,
+    is_gstin,
+    is_pan,
+    is_tan,
+)
 from clientsync.identifiers import normalise_identifier as normalised
 
 COLUMNS: dict[str, str] = {
     "client_id": "Short name of your own, for example C0001; shown in logs and in the dashboard",
     "name": "Name of the client",
-    "gstin": "GST registration, 15 characters",
+    "gstin": "GST registration, 15 characters; empty for a client that only deducts tax",
     "portal_username": "User name on the GST portal (never the password)",
     "provider": "Name of a provider in the settings, or file when files are imported by hand",
     "state_code": "First two digits of the GSTIN; may be left empty",
     "filing_frequency": "M monthly or Q quarterly (QRMP); M when empty",
     "consent_ends_on": "Last day of API consent on the portal, for example 31-12-2026",
+    "tan": "Tax deduction account number, 10 characters; empty for a client that deducts no tax",
+    "deductor_pan": "PAN of the deductor",
+    "deductor_category": "Category code of statement files, for example K company, Q individual, F firm",
+    "tds_forms": "TDS statements it files: 24Q, 26Q, 27Q, 27EQ (138, 140, 144, 143 mean the same), separated by ;",
+    "tds_source": "portal, or file when TDS files are imported by hand; portal when empty and a TAN is given",
+    "traces_username": "User id on TRACES (never the password)",
+    "tds_consent_given_on": "Day of the client's authority letter for its TAN",
+    "tds_consent_ends_on": "Last day of that authority, for example 31-03-2027",
     "groups": "Groups to select by, separated by ;",
 }
+TDS_FORMS = {"24Q": "24Q", "138": "24Q", "26Q": "26Q", "140": "26Q", "27Q": "27Q", "144": "27Q", "27EQ": "27EQ",
+             "143": "27EQ"}  # fmt: skip
+"""Form numbers of both Acts to the name of the Act of 1961 (rules notified for the Act of 2025)."""
+DEDUCTOR_CATEGORIES = "ASDEGHLNKMPTJBQF"
+"""Category codes of deductors (prescribed formats of Forms 138, 140, 143 and 144, version 1.0)."""
+TDS_SOURCES = ("portal", "file")
 CLEAR = "-"
 FILE_PROVIDER = "file"
 FREQUENCIES = {
@@ -124,6 +148,8 @@ def check_row(row: int, cells: Mapping[str, Any], providers: Collection[str]) ->
                 )
             )
         values["state_code"] = state
+    if values.get("tan") and "tds_source" not in values:
+        values["tds_source"] = "portal"
     if problems:
         return problems
     groups = values.pop("groups", None)
@@ -151,8 +177,8 @@ def check_client_id(text: str) -> str:
         raise _Refused(
             "letters, digits, '-', '_' and '.' are valid, at most 40, beginning with letter or digit."
         )
-    if is_gstin(text.upper()) or is_pan(text.upper()):
-        raise _Refused("a GSTIN or PAN cannot be the id, which is shown in logs; choose a short name.")
+    if is_gstin(text.upper()) or is_pan(text.upper()) or is_tan(text.upper()):
+        raise _Refused("a GSTIN, PAN or TAN cannot be the id, which is shown in logs; choose a short name.")
     if text.casefold() == ALL_CLIENTS.casefold():
         raise _Refused(f"{ALL_CLIENTS!r} means every client.")
     return text
@@ -169,8 +195,8 @@ def check_group_name(text: str) -> str:
         raise _Refused("a group has 1 to 60 characters without ';' and ','.")
     if name.casefold() == ALL_CLIENTS.casefold():
         raise _Refused(f"{ALL_CLIENTS!r} means every client and cannot be a group.")
-    if is_gstin(name.upper()) or is_pan(name.upper()):
-        raise _Refused("a GSTIN or PAN cannot be the name of a group.")
+    if is_gstin(name.upper()) or is_pan(name.upper()) or is_tan(name.upper()):
+        raise _Refused("a GSTIN, PAN or TAN cannot be the name of a group.")
     return name
 
 
@@ -262,6 +288,54 @@ def _read_consent(cell: Any, text: str, _: Collection[str]) -> date | None:
     return None if text == CLEAR else read_date(cell)
 
 
+def _read_tan(_: Any, text: str, __: Collection[str]) -> str:
+    tan = normalised(text)
+    try:
+        check_tan(tan)
+    except IdentifierInvalid as error:
+        raise _Refused(error.reason) from None
+    return tan
+
+
+def _read_pan(_: Any, text: str, __: Collection[str]) -> str:
+    if text == CLEAR:
+        return ""
+    pan = normalised(text)
+    try:
+        check_pan(pan)
+    except IdentifierInvalid as error:
+        raise _Refused(error.reason) from None
+    return pan
+
+
+def _read_category(_: Any, text: str, __: Collection[str]) -> str:
+    if text == CLEAR:
+        return ""
+    code = text.upper()
+    if len(code) != 1 or code not in DEDUCTOR_CATEGORIES:
+        raise _Refused(f"it is no category of deductors. Valid: {', '.join(sorted(DEDUCTOR_CATEGORIES))}.")
+    return code
+
+
+def _read_forms(_: Any, text: str, __: Collection[str]) -> str:
+    if text == CLEAR:
+        return ""
+    found: set[str] = set()
+    for part in re.split(r"[;,\s]+", text.upper()):
+        if not part:
+            continue
+        if part not in TDS_FORMS:
+            raise _Refused(f"unknown form {part[:10]!r}. Valid: {', '.join(TDS_FORMS)}.")
+        found.add(TDS_FORMS[part])
+    return ",".join(sorted(found))
+
+
+def _read_source(_: Any, text: str, __: Collection[str]) -> str:
+    if text.casefold() not in TDS_SOURCES:
+        raise _Refused(f"Valid: {', '.join(TDS_SOURCES)}.")
+    return text.casefold()
+
+
 def _read_groups(_: Any, text: str, __: Collection[str]) -> tuple[str, ...]:
     if text == CLEAR:
         return ()
@@ -277,5 +351,13 @@ _READERS: dict[str, Callable[[Any, str, Collection[str]], Any]] = {
     "state_code": _read_state,
     "filing_frequency": _read_frequency,
     "consent_ends_on": _read_consent,
+    "tan": _read_tan,
+    "deductor_pan": _read_pan,
+    "deductor_category": _read_category,
+    "tds_forms": _read_forms,
+    "tds_source": _read_source,
+    "traces_username": _read_username,
+    "tds_consent_given_on": _read_consent,
+    "tds_consent_ends_on": _read_consent,
     "groups": _read_groups,
 }

@@ -211,6 +211,14 @@ def latest_run(engine: Engine, kinds: Iterable[str] | None = None) -> str | None
         return connection.execute(statement).scalar_one_or_none()
 
 
+def run_ids(engine: Engine) -> list[str]:
+    """Return the ids of all runs, in the order in which they were begun."""
+    with reading(engine) as connection:
+        return list(
+            connection.execute(select(_RUN.c.run_id).order_by(_RUN.c.started_at, _RUN.c.run_id)).scalars()
+        )
+
+
 def not_done(engine: Engine, run_id: str | None = None) -> list[dict[str, Any]]:
     """Return the newest state of every unit key that is not done, of one run or of all.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Index, LargeBinary, Text
+from sqlalchemy import JSON, Column, Index, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
 from clientsync.moments import UtcDateTime
@@ -30,21 +30,45 @@ def json_column() -> Any:
     return Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
 
 
+def _unique_unless_empty(column: str) -> Index:
+    """Return an index under which two clients never share a value, while any number may have none."""
+    given = text(f"{column} <> ''")
+    return Index(f"uq_sync_client_{column}", column, unique=True, sqlite_where=given, postgresql_where=given)
+
+
 class SyncClient(SQLModel, table=True):
-    """The client master: one registration of one client."""
+    """The client master: one client with its GST registration, its deductor's account number (TAN), or both."""
 
     __tablename__ = "sync_client"
+    __table_args__ = (
+        _unique_unless_empty("gstin"),
+        _unique_unless_empty("tan"),
+    )
 
     client_id: str = Field(primary_key=True, max_length=40, description="Short name of ours, e.g. C0001")
     name: str = Field(max_length=200, description="Name of the client")
-    gstin: str = Field(max_length=15, unique=True, description="GST registration")
+    gstin: str = Field(default="", max_length=15, description="GST registration; empty without one")
     portal_username: str = Field(default="", max_length=80, description="User name on the GST portal")
     provider: str = Field(
         default="file", max_length=40, description="gsp, sandbox, or file (import by hand only)"
     )
-    state_code: str = Field(max_length=2, description="First two characters of the GSTIN")
+    state_code: str = Field(default="", max_length=2, description="First two characters of the GSTIN")
     filing_frequency: str = Field(default="M", max_length=1, description="M monthly, Q quarterly (QRMP)")
     consent_ends_on: date | None = Field(default=None, description="Last day of API consent on the portal")
+    tan: str = Field(default="", max_length=10, description="Tax deduction account number; empty without one")
+    deductor_pan: str = Field(default="", max_length=10, description="PAN of the deductor")
+    deductor_category: str = Field(default="", max_length=1, description="Category code of statement files")
+    tds_forms: str = Field(
+        default="", max_length=40, description="Form profile: 24Q, 26Q, 27Q, 27EQ, comma separated"
+    )
+    tds_source: str = Field(
+        default="file", max_length=40, description="portal, or file (import by hand only)"
+    )
+    traces_username: str = Field(default="", max_length=80, description="User id on TRACES")
+    tds_consent_given_on: date | None = Field(
+        default=None, description="Day of the client's authority letter for its TAN"
+    )
+    tds_consent_ends_on: date | None = Field(default=None, description="Last day of that authority")
     is_active: bool = Field(default=True, description="Inactive clients are never synchronised")
     settings: dict[str, Any] = json_column()
     created_at: datetime = moment(nullable=False)
@@ -244,8 +268,16 @@ class SyncChallenge(SQLModel, table=True):
     challenge_id: str = Field(primary_key=True, max_length=40)
     client_id: str = Field(max_length=40, index=True)
     connector: str = Field(max_length=40)
-    kind: str = Field(max_length=20, description="otp, consent, portal_setting, release")
+    kind: str = Field(
+        max_length=20,
+        description="otp, consent, portal_setting, captcha, second_factor, password, registration",
+    )
+    portal: str = Field(default="", max_length=20, description="Which portal, where a connector has several")
     prompt: str = Field(sa_type=Text)
+    image: bytes | None = Field(
+        default=None, sa_column=Column(LargeBinary, nullable=True), description="Picture to read"
+    )
+    expires_at: datetime | None = moment()
     state: str = Field(max_length=12, description="open, answered, rejected, expired")
     raised_at: datetime = moment(nullable=False)
     requested_at: datetime | None = moment()
@@ -265,6 +297,21 @@ class SyncSession(SQLModel, table=True):
     refresh_by: datetime = moment(nullable=False)
     consent_ends_at: datetime | None = moment()
     fence: int = Field(default=0)
+
+
+class SyncLogin(SQLModel, table=True):
+    """What befell the log-ins of a client at a portal, so that its account never comes near a lock-out."""
+
+    __tablename__ = "sync_login"
+
+    client_id: str = Field(primary_key=True, max_length=40)
+    portal: str = Field(primary_key=True, max_length=20)
+    failures: int = Field(default=0, description="Refused log-ins since the last one that worked")
+    failed_at: datetime | None = moment()
+    rejected_mark: str = Field(
+        default="", max_length=64, description="Keyed hash of the password that was refused; never sent again"
+    )
+    locked_until: datetime | None = moment()
 
 
 class SyncSecret(SQLModel, table=True):

@@ -6,8 +6,8 @@ done; a unit for which that does not hold is counted and named in the verdict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -183,6 +183,54 @@ def read_summary(engine: Engine, run_id: str) -> RunSummary:
         warnings=raised.get(True, 0),
         next_try_at=next_try_at,
     )
+
+
+def joined(summaries: Sequence[RunSummary], clients: int) -> RunSummary:
+    """Return one summary of several runs, for a night that synchronises several outside systems.
+
+    Args:
+        summaries: at least one, in the order of the night.
+        clients: different clients in all of them.
+    """
+    first = summaries[0]
+    if len(summaries) == 1:
+        return first
+    ends = [one.ended_at for one in summaries]
+    tries = [one.next_try_at for one in summaries if one.next_try_at is not None]
+    states = [one.state for one in summaries]
+    return RunSummary(
+        run_id=", ".join(one.run_id for one in summaries),
+        connector=", ".join(one.connector for one in summaries),
+        kind=first.kind,
+        state=next((state for state in ("running", "stopped") if state in states), first.state),
+        parent_run_id=None,
+        started_at=min(one.started_at for one in summaries),
+        ended_at=None if None in ends else max(end for end in ends if end is not None),
+        seconds=sum(one.seconds for one in summaries),
+        clients=clients,
+        modules=tuple(
+            replace(module, title=f"{one.connector.upper()}: {module.title}")
+            for one in summaries
+            for module in one.modules
+        ),
+        exceptions=sum(one.exceptions for one in summaries),
+        warnings=sum(one.warnings for one in summaries),
+        next_try_at=min(tries) if tries else None,
+    )
+
+
+def read_joined(engine: Engine, run_ids: Sequence[str]) -> RunSummary:
+    """Return one summary of several runs.
+
+    Raises:
+        UnknownName: no such run; lists the newest.
+    """
+    found = [read_summary(engine, run_id) for run_id in run_ids]
+    with reading(engine) as connection:
+        clients = connection.execute(
+            select(func.count(_UNIT.c.client_id.distinct())).where(_UNIT.c.run_id.in_(run_ids))
+        ).scalar_one()
+    return joined(found, int(clients))
 
 
 def _modules(connection: Connection, run_id: str) -> tuple[ModuleSummary, ...]:

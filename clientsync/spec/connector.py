@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from clientsync.periods import Period
-from clientsync.spec.module import Module
+from clientsync.spec.module import Deductor, Module
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,33 @@ class PortalSession(Protocol):
         ...
 
 
+class AnsweringSession(PortalSession, Protocol):
+    """A session at portals that ask more of a person than an OTP."""
+
+    def request_challenge(self, portal: str, kind: str) -> bytes | None:
+        """Make a portal show what a person must answer; return its picture, None when there is none."""
+        ...
+
+    def answer_challenge(self, portal: str, kind: str, text: str) -> None:
+        """Open the session with what the person typed.
+
+        Raises:
+            NeedsPerson: the portal refused it.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class ClientIdentity:
-    """What a provider adapter needs to know of a client; secrets stay behind references."""
+    """What a provider adapter needs to know of a client; secrets stay behind references.
+
+    Attributes:
+        provider: account of the provider that serves the client's registration.
+        deductor: the client as a deductor of tax, None when it is none.
+        tds_source: ``portal``, or ``file`` for one whose files are imported by hand.
+        traces_username: user id on TRACES.
+        tds_consent_ends_on: last day of the client's authority for its TAN, None when it has no end.
+    """
 
     client_id: str
     gstin: str
@@ -95,14 +120,40 @@ class ClientIdentity:
     provider: str
     consent_ends_at: datetime | None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    deductor: Deductor | None = None
+    tds_source: str = "file"
+    traces_username: str = ""
+    tds_consent_ends_on: date | None = None
+
+
+class Calendar(StrEnum):
+    """In what an operator chooses periods for a connector."""
+
+    MONTHS = "months"  # MMYYYY
+    QUARTERS = "quarters"  # 2025-26-Q4
 
 
 class Connector(Protocol):
-    """One outside system."""
+    """One outside system.
+
+    Attributes:
+        calendar: in what periods are chosen.
+        how_to_renew: what a client does whose consent ends, one sentence.
+    """
 
     name: str
     title: str
     groups: tuple[ModuleGroup, ...]
+    calendar: Calendar
+    how_to_renew: str
+
+    def cannot_ask(self, client: ClientIdentity) -> str | None:
+        """Return why the system is never asked about a client (no registration, files only), None when it is."""
+        ...
+
+    def consent_ends_on(self, client: ClientIdentity) -> date | None:
+        """Return the last day on which the client lets us ask this system, None when there is no such day."""
+        ...
 
     def module(self, name: str) -> Module:
         """Import and return one module of the system.

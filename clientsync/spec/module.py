@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ConfigDict
 from sqlmodel import SQLModel
 
-from clientsync.periods import Period
+from clientsync.periods import Period, Quarter
 from clientsync.spec.checks import Check
 
 
@@ -41,6 +41,7 @@ class Cadence(StrEnum):
     """What one unit of the module spans."""
 
     PERIOD = "period"  # unit period is MMYYYY
+    QUARTER = "quarter"  # unit period is 2025-26-Q4
     FINANCIAL_YEAR = "financial_year"  # unit period is 2026-27
     CLIENT = "client"  # one open pool without a period; unit period is "current"
 
@@ -87,14 +88,33 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Deductor:
+    """Who deducts tax: the account number (TAN), the PAN behind it, and which statements it files.
+
+    Attributes:
+        tan: tax deduction account number.
+        pan: PAN of the deductor, empty when it is not known.
+        category: code of statement files, for example ``K`` company; empty when it is not known.
+        forms: form profile by the names of the Act of 1961: ``24Q``, ``26Q``, ``27Q``, ``27EQ``.
+    """
+
+    tan: str
+    pan: str = ""
+    category: str = ""
+    forms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Context:
-    """What a parser may know besides the payload."""
+    """What a parser may know besides the payload; ``gstin`` or ``tan`` is empty where the client has none."""
 
     gstin: str
     period: Period | None
     unit_period: str
     section: str
     asked_on: date
+    tan: str = ""
+    quarter: Quarter | None = None
 
 
 class SkipKind(StrEnum):
@@ -155,6 +175,8 @@ class Asking:
         frequency: ``M`` monthly or ``Q`` quarterly filer.
         unit_period: the unit's period label.
         period: the month, None for units that do not span one.
+        quarter: the quarter, None for units that do not span one.
+        deductor: the client as a deductor of tax, None when it is none.
         today: the Indian date.
         now: the moment.
         answers: payloads of the sections answered so far in this unit, by section name.
@@ -163,6 +185,7 @@ class Asking:
         settings: per-client switches, for example ``generate_2b``.
         shared: what units of other modules, fetched earlier in this run for the same client and the same or no
             period, left by ``Module.share``: module name to value.
+        known: what the warehouse holds of this client, as the connector's ``known`` reads it.
     """
 
     gstin: str
@@ -176,6 +199,9 @@ class Asking:
     filings: Sequence[Filing] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     shared: Mapping[str, Any] = field(default_factory=dict)
+    known: Mapping[str, Any] = field(default_factory=dict)
+    quarter: Quarter | None = None
+    deductor: Deductor | None = None
 
     def filed(self, return_type: str) -> Filing | None:
         """Return the filing of ``return_type`` for this unit's period, None when the register has none."""
@@ -228,9 +254,13 @@ class Section:
         checksum: what identifies an unchanged payload, None: the hash of the payload.
         summary_checksum: what the summary (already in ``Asking.answers``) says of this section.
         more: further questions' parameters that a first answer asks for (paging), empty when whole.
+        next_page: parameters of the page after one: (its payload, pages so far) to parameters, None when whole.
         merge: joins the answers of all pages in order into one payload.
-        follow: follow-up questions of an answer: (name of a detail section, its parameters) each.
+        follow: follow-up questions of an answer: (name of a detail section, its parameters) each; a detail may
+            have follow-up questions of its own. None: nothing of the details can have changed, so they stay.
         is_detail: asked only as a follow-up, for example the detail of each new notice.
+        whole_with: for a detail: the section that follows up everything whenever it follows up anything, so
+            that rows which the details no longer hold are gone; empty: details only add.
         after: name of a summary section that must have an answer first; when it failed this one fails alike,
             when it said that there is nothing this one is empty.
     """
@@ -246,9 +276,11 @@ class Section:
     checksum: Callable[[Any], str | None] | None = None
     summary_checksum: Callable[[Asking], str | None] | None = None
     more: Callable[[Any], Sequence[dict[str, str]]] | None = None
+    next_page: Callable[[Any, int], dict[str, str] | None] | None = None
     merge: Callable[[Sequence[Any]], Any] | None = None
-    follow: Callable[[Any, Asking], Sequence[tuple[str, dict[str, str]]]] | None = None
+    follow: Callable[[Any, Asking], Sequence[tuple[str, dict[str, str]]] | None] | None = None
     is_detail: bool = False
+    whole_with: str = ""
     after: str = ""
 
 
@@ -296,10 +328,15 @@ class HandFile:
 
     Attributes:
         recognise: payload to a short label such as ``GSTR-2B``, None when it is not this module's.
-        identity: payload to (gstin, period text or "current"); either may be None when the file does not say.
+        identity: payload to (GSTIN or TAN, period text or "current"); either may be None when the file does not
+            say.
         split: payload to (section name, payload as the API would have answered) pairs.
+        decode: the bytes of a file that is no JSON, and its name, to a payload of texts, whole numbers, lists
+            and objects; None when the file is not this module's. The name counts only for a file whose layout
+            is not public. None instead of a function: the module reads JSON only.
     """
 
     recognise: Callable[[Any], str | None]
     identity: Callable[[Any], tuple[str | None, str | None]]
     split: Callable[[Any], Iterable[tuple[str, Any]]]
+    decode: Callable[[bytes, str], Any] | None = None

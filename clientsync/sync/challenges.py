@@ -1,19 +1,21 @@
-"""Answering a challenge: open the session with the person's OTP, and say which units waited for it."""
+"""Answering a challenge: open the session with what the person typed, and say which units waited for it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, cast
+
 from clientsync.clients.selection import select_clients
 from clientsync.database import reading
-from clientsync.errors import OtpRejected
+from clientsync.errors import NeedsPerson, OtpRejected, UnknownName
 from clientsync.ledger import challenges, runs
 from clientsync.ledger.runs import UnitKey
 from clientsync.outcomes import Outcome
 from clientsync.registry import connector
-from clientsync.spec.connector import PortalSession
+from clientsync.spec.connector import AnsweringSession, PortalSession
 from clientsync.sync.planning import ClientFacts, Plan, facts_of, plan_of_keys
 from clientsync.sync.service import run
 from clientsync.sync.services import Services
-from clientsync.sync.sessions import identity_of
 
 
 def _client(services: Services, client_id: str) -> ClientFacts:
@@ -22,7 +24,7 @@ def _client(services: Services, client_id: str) -> ClientFacts:
 
 
 def _session(services: Services, client_id: str, connector_name: str) -> PortalSession:
-    return connector(connector_name).open_session(identity_of(_client(services, client_id)), services)
+    return connector(connector_name).open_session(_client(services, client_id).identity(), services)
 
 
 def request_otp(services: Services, client_id: str, connector_name: str = "gst") -> None:
@@ -56,6 +58,73 @@ def accept_otp(services: Services, client_id: str, otp: str, connector_name: str
     finally:
         session.close()
     challenges.mark_answered(services.engine, client_id, connector_name)
+
+
+TYPED = frozenset({"captcha"})
+"""Kinds whose answer is typed; the others are done elsewhere and then said to be done."""
+
+
+def open_challenge(
+    services: Services, client_id: str, connector_name: str, portal: str = ""
+) -> dict[str, Any]:
+    """Return the oldest open challenge of a client at a connector (and portal, when one is named).
+
+    Raises:
+        UnknownName: none waits; lists the clients that do wait.
+    """
+    waiting = [
+        row for row in challenges.open_challenges(services.engine) if row["connector"] == connector_name
+    ]
+    mine = [row for row in waiting if row["client_id"] == client_id and portal in ("", row["portal"])]
+    if not mine:
+        raise UnknownName("challenge of client", client_id, sorted({row["client_id"] for row in waiting}))
+    return mine[0]
+
+
+def picture(services: Services, challenge: Mapping[str, Any]) -> bytes | None:
+    """Return the picture of a challenge, a fresh one from the portal when the stored one is no longer good.
+
+    Raises:
+        SourceError: the portal refused; its next step says what to do.
+    """
+    if challenge["kind"] not in TYPED:
+        return None
+    good_until = challenge["expires_at"]
+    if challenge["image"] and good_until is not None and good_until > services.now():
+        return bytes(challenge["image"])
+    session = _answering(services, challenge)
+    try:
+        image = session.request_challenge(challenge["portal"], challenge["kind"])
+    finally:
+        session.close()
+    challenges.mark_requested(
+        services.engine, challenge["client_id"], challenge["connector"], challenge["portal"]
+    )
+    return image
+
+
+def accept_answer(services: Services, challenge: Mapping[str, Any], text: str) -> None:
+    """Open the session with what the person typed, or close a challenge that was settled elsewhere.
+
+    Raises:
+        NeedsPerson: the portal refused the answer; a new picture is in the challenge.
+        SourceError: the portal could not be asked.
+    """
+    who = (challenge["client_id"], challenge["connector"], challenge["portal"])
+    if challenge["kind"] in TYPED:
+        session = _answering(services, challenge)
+        try:
+            session.answer_challenge(challenge["portal"], challenge["kind"], text)
+        except NeedsPerson:
+            challenges.mark_rejected(services.engine, *who)
+            raise
+        finally:
+            session.close()
+    challenges.mark_answered(services.engine, *who)
+
+
+def _answering(services: Services, challenge: Mapping[str, Any]) -> AnsweringSession:
+    return cast(AnsweringSession, _session(services, challenge["client_id"], challenge["connector"]))
 
 
 def waiting_plan(services: Services, client_id: str, connector_name: str = "gst") -> Plan:

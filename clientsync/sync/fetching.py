@@ -25,13 +25,14 @@ from clientsync.errors import (
     WaitingSource,
 )
 from clientsync.outcomes import Outcome
-from clientsync.periods import Period
+from clientsync.periods import Period, Quarter
 from clientsync.spec.connector import Answer, PortalSession, Question
 from clientsync.spec.module import (
     Asking,
     Cadence,
     CellMemory,
     Context,
+    Deductor,
     Filing,
     Module,
     Record,
@@ -42,6 +43,8 @@ from clientsync.spec.module import (
 from clientsync.staged import Problem, StagedCell
 
 PARSER_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+MAX_PAGES = 2000
+"""More pages than any portal has for one question; a list that goes on is going round."""
 SKIP_OUTCOME = {
     SkipKind.EMPTY_BY_COUNT: Outcome.EMPTY,
     SkipKind.UNCHANGED_BY_CHECKSUM: Outcome.UNCHANGED,
@@ -71,6 +74,8 @@ class UnitInput:
     filings: Sequence[Filing]
     settings: Mapping[str, Any]
     shared: Mapping[str, Any] = field(default_factory=dict)
+    known: Mapping[str, Any] = field(default_factory=dict)
+    deductor: Deductor | None = None
 
 
 def problem_of(error: SyncError, section: str = "") -> Problem:
@@ -91,12 +96,28 @@ def asking_of(unit: UnitInput, module: Module, services: Any) -> Asking:
         frequency=unit.frequency,
         unit_period=unit.unit_period,
         period=Period.parse(unit.unit_period) if module.cadence is Cadence.PERIOD else None,
+        quarter=Quarter.parse(unit.unit_period) if module.cadence is Cadence.QUARTER else None,
+        deductor=unit.deductor,
         today=today(),
         now=services.now(),
         memory=unit.memory,
         filings=unit.filings,
         settings=unit.settings,
         shared=unit.shared,
+        known=unit.known,
+    )
+
+
+def context_of(asking: Asking, section: str) -> Context:
+    """Return what the parser of a section may know."""
+    return Context(
+        gstin=asking.gstin,
+        period=asking.period,
+        unit_period=asking.unit_period,
+        section=section,
+        asked_on=asking.today,
+        tan=asking.deductor.tan if asking.deductor else "",
+        quarter=asking.quarter,
     )
 
 
@@ -126,12 +147,13 @@ def fetch_unit(session: PortalSession, module: Module, unit: UnitInput, services
         return Fetched([replace(closed, section=section.name) for section in module.sections])
     details = {section.name: _detail_cell(section) for section in module.sections if section.is_detail}
     cells: list[StagedCell] = []
-    barrier: SyncError | None = None
+    barriers: dict[str, SyncError] = {}
     for section in module.sections:
         if section.is_detail:
             continue
         if services.stop.is_set():
             raise StopRequested("The run was asked to stop.")
+        barrier = barriers.get("") or barriers.get(portal_of(section.endpoint))
         if barrier is not None:
             cells.append(_not_reached(section, barrier))
             continue
@@ -146,10 +168,15 @@ def fetch_unit(session: PortalSession, module: Module, unit: UnitInput, services
                 raise
             cell = _failed(section, error, services, asking.now)
             if error.scope is Scope.CLIENT or isinstance(error, NotGenerated):
-                barrier = error
+                barriers[error.portal] = error
         cells.append(cell)
-    shared = module.share(asking) if module.share is not None and barrier is None else None
+    shared = module.share(asking) if module.share is not None and not barriers else None
     return Fetched([*cells, *details.values()], shared)
+
+
+def portal_of(endpoint: str) -> str:
+    """Return the portal of an endpoint: ``traces`` for ``traces_old.inbox``, ``income_tax`` for ``income_tax.csi``."""
+    return endpoint.partition(".")[0].removesuffix("_old").removesuffix("_new")
 
 
 def _detail_cell(section: Section) -> StagedCell:
@@ -265,6 +292,7 @@ def _fetch_section(session: PortalSession, section: Section, asking: Asking, uni
     if section.more is not None:
         for params in section.more(answer.payload):
             pages.append(session.ask(replace(question, params={**question.params, **params}, token=None)))
+    pages.extend(_further_pages(session, section, question, answer))
     try:
         return read_answer(section, asking, pages, unit.memory.get(section.name))
     except ContractChanged as error:
@@ -323,7 +351,7 @@ def read_answer(
             cell.row_count = memory.rows
             cell.is_whole = False
             return cell
-        context = Context(asking.gstin, asking.period, asking.unit_period, section.name, asking.today)
+        context = context_of(asking, section.name)
         cell.records = list(section.parse(payload, context))
         for check in section.integrity:
             cell.findings.extend(check(payload, cell.records, context))
@@ -348,24 +376,77 @@ def _whole(section: Section, pages: Sequence[Answer]) -> Any:
         raise ContractChanged(f"The pages of {section.endpoint} do not fit together.") from error
 
 
+def _further_pages(
+    session: PortalSession, section: Section, question: Question, first: Answer
+) -> list[Answer]:
+    """Ask page after page until the section says that it is whole.
+
+    Raises:
+        ContractChanged: a page does not say what comes after it, or the pages never end.
+    """
+    pages: list[Answer] = []
+    newest = first
+    while section.next_page is not None:
+        try:
+            params = section.next_page(newest.payload, len(pages) + 1)
+        except PARSER_ERRORS as error:
+            raise ContractChanged(
+                f"A page of {section.endpoint} does not have the promised shape ({type(error).__name__})."
+            ) from error
+        if params is None:
+            break
+        if len(pages) >= MAX_PAGES:
+            raise ContractChanged(f"The pages of {section.endpoint} do not end.")
+        newest = session.ask(replace(question, params={**question.params, **params}, token=None))
+        pages.append(newest)
+    return pages
+
+
 def _follow(
     session: PortalSession, module: Module, section: Section, asking: Asking, details: dict[str, StagedCell]
 ) -> None:
     """Ask the follow-up questions of a section; their answers are read by its detail sections."""
     if section.follow is None or section.name not in asking.answers:
         return
-    for name, params in section.follow(asking.answers[section.name], asking):
-        detail = module.section(name)
-        answer = session.ask(Question(endpoint=detail.endpoint, period=asking.period, params=params))
-        read = read_detail(detail, asking, answer)
-        cell = details[name]
-        cell.skip = None
-        cell.outcome = Outcome.LOADED
-        cell.calls += answer.calls
-        cell.payloads = (*cell.payloads, *answer.raw)
-        cell.records.extend(read)
-        cell.row_count = len(cell.records)
-        cell.version = answer.version
+    questions = section.follow(asking.answers[section.name], asking)
+    if questions is None:
+        return
+    for name, params in questions:
+        _ask_detail(session, module, module.section(name), params, asking, details)
+    for detail in module.sections:
+        if detail.whole_with == section.name:
+            cell = details[detail.name]
+            cell.skip = None
+            cell.is_whole = True
+            cell.asked_at = asking.now
+            cell.outcome = Outcome.LOADED if cell.records else Outcome.EMPTY
+
+
+def _ask_detail(
+    session: PortalSession,
+    module: Module,
+    detail: Section,
+    params: Mapping[str, str],
+    asking: Asking,
+    details: dict[str, StagedCell],
+) -> None:
+    answer = session.ask(Question(endpoint=detail.endpoint, period=asking.period, params=params))
+    read = read_detail(detail, asking, answer)
+    cell = details[detail.name]
+    cell.skip = None
+    cell.outcome = Outcome.LOADED
+    cell.calls += answer.calls
+    cell.payloads = (*cell.payloads, *answer.raw)
+    cell.records.extend(read)
+    cell.row_count = len(cell.records)
+    cell.version = answer.version
+    if detail.integrity:
+        context = context_of(asking, detail.name)
+        for check in detail.integrity:
+            cell.findings.extend(check(answer.payload, read, context))
+    if detail.follow is not None:
+        for name, further in detail.follow(answer.payload, asking) or ():
+            _ask_detail(session, module, module.section(name), further, asking, details)
 
 
 def read_detail(detail: Section, asking: Asking, answer: Answer) -> list[Record]:
@@ -374,7 +455,7 @@ def read_detail(detail: Section, asking: Asking, answer: Answer) -> list[Record]
     Raises:
         ContractChanged: the payload does not have the promised shape.
     """
-    context = Context(asking.gstin, asking.period, asking.unit_period, detail.name, asking.today)
+    context = context_of(asking, detail.name)
     try:
         return list(detail.parse(answer.payload, context))
     except PARSER_ERRORS as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, time
 from typing import Any
 
 from clientsync import clock
@@ -15,10 +16,10 @@ from clientsync.database import reading
 from clientsync.errors import UnknownModule
 from clientsync.ledger.runs import UnitKey
 from clientsync.ledger.tables import SyncClient
-from clientsync.periods import Period, newest_open, parse_many
+from clientsync.periods import Period, Quarter, newest_open, parse_many, parse_quarters
 from clientsync.registry import connector, modules
-from clientsync.spec.connector import Connector
-from clientsync.spec.module import Cadence, Module
+from clientsync.spec.connector import Calendar, ClientIdentity, Connector
+from clientsync.spec.module import Cadence, Deductor, Module
 from clientsync.sync.services import Services
 
 ALL = "ALL"
@@ -36,7 +37,8 @@ class Selection:
         groups: group names.
         exclude: client ids or group names to leave out.
         modules: labels of module groups, or ``ALL``; names of single modules are accepted too.
-        periods: MMYYYY or ranges A:B; empty means the newest open period.
+        periods: what the connector's calendar has: MMYYYY, or quarters and years (2025-26-Q4, 2025-26), and
+            ranges A:B; empty means the newest open month, or the newest six quarters that have ended.
     """
 
     connector: str = "gst"
@@ -70,6 +72,26 @@ class ClientFacts:
     filing_frequency: str
     consent_ends_on: Any
     settings: dict[str, Any]
+    deductor: Deductor | None = None
+    tds_source: str = "file"
+    traces_username: str = ""
+    tds_consent_ends_on: Any = None
+
+    def identity(self) -> ClientIdentity:
+        """Return what a connector needs to know of the client."""
+        ends = self.consent_ends_on
+        return ClientIdentity(
+            client_id=self.client_id,
+            gstin=self.gstin,
+            portal_username=self.portal_username,
+            provider=self.provider,
+            consent_ends_at=datetime.combine(ends, time(23, 59, 59), clock.INDIA) if ends else None,
+            settings=self.settings,
+            deductor=self.deductor,
+            tds_source=self.tds_source,
+            traces_username=self.traces_username,
+            tds_consent_ends_on=self.tds_consent_ends_on,
+        )
 
 
 @dataclass
@@ -130,13 +152,24 @@ def resolve_modules(found: Connector, wanted: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for group in found.groups for name in group.modules if name in names)
 
 
-def unit_periods(module: Module, periods: Iterable[Period]) -> list[str]:
+def unit_periods(module: Module, periods: Iterable[Period | Quarter]) -> list[str]:
     """Return the unit periods that cover ``periods`` at the module's cadence, without repeats."""
     if module.cadence is Cadence.CLIENT:
         return ["current"]
     if module.cadence is Cadence.FINANCIAL_YEAR:
-        return sorted({period.financial_year for period in periods})
+        return sorted({one.year if isinstance(one, Quarter) else one.financial_year for one in periods})
     return [str(period) for period in periods]
+
+
+def periods_of(found: Connector, texts: Sequence[str]) -> tuple[Period | Quarter, ...]:
+    """Read periods as the connector's calendar has them; empty means its newest ones.
+
+    Raises:
+        InvalidPeriod: one cannot be read or asked.
+    """
+    if found.calendar is Calendar.QUARTERS:
+        return parse_quarters(list(texts), clock.today())
+    return parse_many(list(texts), clock.today())
 
 
 def facts_of(client: SyncClient) -> ClientFacts:
@@ -150,6 +183,17 @@ def facts_of(client: SyncClient) -> ClientFacts:
         filing_frequency=client.filing_frequency,
         consent_ends_on=client.consent_ends_on,
         settings=dict(client.settings or {}),
+        deductor=Deductor(
+            client.tan,
+            client.deductor_pan,
+            client.deductor_category,
+            tuple(form for form in client.tds_forms.split(",") if form),
+        )
+        if client.tan
+        else None,
+        tds_source=client.tds_source,
+        traces_username=client.traces_username,
+        tds_consent_ends_on=client.tds_consent_ends_on,
     )
 
 
@@ -162,7 +206,7 @@ def plan(services: Services, selection: Selection) -> Plan:
     """
     found = connector(selection.connector)
     names = resolve_modules(found, selection.modules)
-    periods = parse_many(list(selection.periods), clock.today())
+    periods = periods_of(found, selection.periods)
     with reading(services.engine) as connection:
         chosen = select_clients(
             connection,
@@ -174,9 +218,15 @@ def plan(services: Services, selection: Selection) -> Plan:
     for client in chosen:
         result.clients[client.client_id] = facts_of(client)
     newest = newest_open(clock.today())
+    closed = {
+        client_id: reason
+        for client_id, facts in result.clients.items()
+        if (reason := found.cannot_ask(facts.identity()))
+    }
     for name in names:
         module = found.module(name)
-        if module.only_open_periods and periods[-1] < newest:
+        latest = periods[-1]
+        if module.only_open_periods and isinstance(latest, Period) and latest < newest:
             reason = (
                 f"{module.title} holds what is still open; it is read with the newest open period, {newest}"
             )
@@ -184,10 +234,8 @@ def plan(services: Services, selection: Selection) -> Plan:
             continue
         for label in unit_periods(module, periods):
             for client in chosen:
-                if client.provider == "file":
-                    result.skipped.append(
-                        (client.client_id, name, label, "the client has no provider: import files by hand")
-                    )
+                if client.client_id in closed:
+                    result.skipped.append((client.client_id, name, label, closed[client.client_id]))
                     continue
                 result.keys.append(UnitKey(client.client_id, selection.connector, name, label))
                 result.naive_calls += module.naive_calls

@@ -96,7 +96,10 @@ def retry_schedule(services: Services, run_id: str) -> list[RetryGroup]:
 def _when(outcome: Outcome, said: datetime | None, moment: datetime, attempt: int) -> datetime | None:
     rule = NEXT_TRY[outcome]
     if rule is NextTry.BACK_OFF:
-        return moment + BACK_OFF[attempt - 1] if attempt <= len(BACK_OFF) else None
+        if attempt > len(BACK_OFF):
+            return None
+        later = moment + BACK_OFF[attempt - 1]
+        return max(later, said) if said is not None else later
     if rule in (NextTry.WHEN_SOURCE_SAID, NextTry.WHEN_POSSIBLE, NextTry.ON_RESUME):
         return max(said, moment) if said is not None else moment + DEFAULT_WAIT[outcome]
     return None

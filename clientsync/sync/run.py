@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -191,7 +191,9 @@ class Run:
             if adopted is not None:
                 return adopted
             shared = self._shared_with(unit)
-            known = unit_input(self.services, client, unit, self._filings(client), shared)
+            known = unit_input(
+                self.services, client, unit, self._filings(client), shared, self._known(client)
+            )
             with self.sessions.of(client) as session:
                 self._check_stop()
                 fetched = fetch_unit(session, module, known, self.services)
@@ -225,6 +227,10 @@ class Run:
     def _filings(self, client: ClientFacts) -> Sequence[Any]:
         reader = getattr(connector(self.plan.selection.connector), "filings", None)
         return reader(self.services.engine, client.client_id) if reader else ()
+
+    def _known(self, client: ClientFacts) -> Mapping[str, Any]:
+        reader = getattr(connector(self.plan.selection.connector), "known", None)
+        return reader(self.services.engine, client.client_id) if reader else {}
 
     def _adopt(self, unit: Unit, client: ClientFacts, fence: int) -> StagedUnit | None:
         """Take over what an interrupted run had fetched for the same unit key, if it is still fresh.
@@ -283,10 +289,7 @@ class Run:
         if result.outcome is Outcome.CANCELLED:
             return self._ended(unit, LeaseLost("Another process took over this client and module."))
         if result.outcome is Outcome.NEEDS_PERSON:
-            code = result.problems[0].code if result.problems else "OTP_REQUIRED"
-            challenges.raise_challenge(
-                self.services.engine, unit.key.client_id, unit.key.connector, challenges.kind_of(code)
-            )
+            self._raise_challenge(unit, result.problems[0].code if result.problems else "OTP_REQUIRED")
         return UnitResult(
             unit_id=unit.unit_id,
             client_id=unit.key.client_id,
@@ -302,9 +305,7 @@ class Run:
         outcome = Outcome.CANCELLED if isinstance(error, LeaseLost) else error.outcome
         runs.end_unit(self.services.engine, unit, outcome, problem_of(error))
         if outcome is Outcome.NEEDS_PERSON:
-            challenges.raise_challenge(
-                self.services.engine, unit.key.client_id, unit.key.connector, challenges.kind_of(error.code)
-            )
+            self._raise_challenge(unit, error.code)
         return UnitResult(
             unit.unit_id,
             unit.key.client_id,
@@ -313,6 +314,12 @@ class Run:
             outcome,
             reason=error.message,
         )
+
+    def _raise_challenge(self, unit: Unit, code: str) -> None:
+        """Put what a person must do into the operators' queue, unless the connector's session has done so."""
+        kind = challenges.kind_of(code)
+        if kind is not None:
+            challenges.raise_challenge(self.services.engine, unit.key.client_id, unit.key.connector, kind)
 
     def _defect(self, unit: Unit, error: Exception) -> UnitResult:
         problem = Problem(

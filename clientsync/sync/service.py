@@ -21,7 +21,7 @@ from clientsync.ledger.ids import new_id
 from clientsync.ledger.runs import Unit, UnitKey
 from clientsync.ledger.tables import SyncDecision, SyncException, SyncRun, SyncUnit
 from clientsync.outcomes import Outcome, UnitState
-from clientsync.registry import connector
+from clientsync.registry import connector, index
 from clientsync.sync.planning import Plan, Selection, plan, plan_of_keys
 from clientsync.sync.run import Run, UnitResult
 from clientsync.sync.services import Services, services_from_settings
@@ -68,7 +68,7 @@ def warn_of_consents(services: Services, planned: Plan, units: Sequence[Unit]) -
     first = {unit.key.client_id: unit for unit in reversed(units)}
     rows = []
     for client_id, unit in first.items():
-        ends = planned.clients[client_id].consent_ends_on
+        ends = connector(unit.key.connector).consent_ends_on(planned.clients[client_id].identity())
         if ends is None or not 0 <= (ends - today).days <= WARN_DAYS:
             continue
         rows.append(
@@ -83,8 +83,8 @@ def warn_of_consents(services: Services, planned: Plan, units: Sequence[Unit]) -
                 "section": "",
                 "outcome": "",
                 "code": "CONSENT_ENDS_SOON",
-                "message": f"The client's API consent ends on {ends:%d-%m-%Y}.",
-                "next_step": "Ask the client to renew it on the portal: My Profile, Manage API Access, 30 days.",
+                "message": f"The client's consent for {connector(unit.key.connector).title} ends on {ends:%d-%m-%Y}.",
+                "next_step": connector(unit.key.connector).how_to_renew,
                 "rows": 0,
                 "is_warning": True,
                 "raised_at": services.now(),
@@ -151,13 +151,28 @@ def run(
     return current.run_id
 
 
-def resync_plan(services: Services, run_id: str | None = None, *, outcomes: Sequence[str] = ()) -> Plan:
-    """Return a plan of everything that is not done, of one run or of all, whatever has mended it since excepted.
+def resync_plans(
+    services: Services, run_id: str | None = None, *, outcomes: Sequence[str] = ()
+) -> list[Plan]:
+    """Return a plan per outside system of everything that is not done; see ``resync_plan``."""
+    plans = [resync_plan(services, run_id, outcomes=outcomes, connector_name=name) for name in index()]
+    return [planned for planned in plans if planned.keys]
+
+
+def resync_plan(
+    services: Services,
+    run_id: str | None = None,
+    *,
+    outcomes: Sequence[str] = (),
+    connector_name: str | None = None,
+) -> Plan:
+    """Return a plan of what is not done, of one run or of all, whatever has mended it since excepted.
 
     Args:
         services: surroundings.
         run_id: an earlier run; None means all.
         outcomes: only units with these outcomes; empty means every one that may succeed.
+        connector_name: only units of this outside system; None where there is but one.
 
     Raises:
         UnknownName: no such run or outcome; lists those that exist.
@@ -171,7 +186,11 @@ def resync_plan(services: Services, run_id: str | None = None, *, outcomes: Sequ
     keys = [
         UnitKey(row["client_id"], row["connector"], row["module"], row["unit_period"])
         for row in runs.not_done(services.engine, run_id)
-        if (row["outcome"] is None and not outcomes) or (row["outcome"] and Outcome(row["outcome"]) in wanted)
+        if connector_name in (None, row["connector"])
+        and (
+            (row["outcome"] is None and not outcomes)
+            or (row["outcome"] and Outcome(row["outcome"]) in wanted)
+        )
     ]
     return plan_of_keys(services, keys, parent_run_id=run_id)
 
@@ -271,6 +290,7 @@ __all__ = [
     "plan_of_units",
     "release",
     "resync_plan",
+    "resync_plans",
     "run",
     "services_from_settings",
     "work_items",

@@ -5,26 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, time
 
-from clientsync.clock import INDIA
 from clientsync.registry import connector
-from clientsync.spec.connector import ClientIdentity, PortalSession
+from clientsync.spec.connector import PortalSession
 from clientsync.sync.planning import ClientFacts
 from clientsync.sync.services import Services
-
-
-def identity_of(client: ClientFacts) -> ClientIdentity:
-    """Return what a provider adapter needs to know of a client."""
-    ends = client.consent_ends_on
-    return ClientIdentity(
-        client_id=client.client_id,
-        gstin=client.gstin,
-        portal_username=client.portal_username,
-        provider=client.provider,
-        consent_ends_at=datetime.combine(ends, time(23, 59, 59), INDIA) if ends else None,
-        settings=client.settings,
-    )
 
 
 class SessionPool:
@@ -46,7 +31,7 @@ class SessionPool:
         with lock:
             session = self._sessions.get(client.client_id)
             if session is None:
-                session = self._connector.open_session(identity_of(client), self._services)
+                session = self._connector.open_session(client.identity(), self._services)
                 self._sessions[client.client_id] = session
             yield session
 

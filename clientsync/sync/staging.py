@@ -37,6 +37,7 @@ def unit_input(
     unit: Unit,
     filings: Sequence[Filing],
     shared: Mapping[str, Any] | None = None,
+    known: Mapping[str, Any] | None = None,
 ) -> UnitInput:
     """Read what the ledger remembers of a unit's sections."""
     with reading(services.engine) as connection:
@@ -71,6 +72,8 @@ def unit_input(
         filings=filings,
         settings=client.settings,
         shared=shared or {},
+        known=known or {},
+        deductor=client.deductor,
     )
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from importlib import import_module
 from typing import Any, cast
 
+from clientsync.clock import INDIA
 from clientsync.errors import UnknownModule
-from clientsync.spec.connector import ClientIdentity, ModuleGroup, PortalSession
+from clientsync.spec.connector import Calendar, ClientIdentity, ModuleGroup, PortalSession
 from clientsync.spec.module import Filing, Module
 
 
@@ -29,6 +31,23 @@ class GstConnector:
         ModuleGroup("R1 + R1A", ("gstr1", "gstr1a")),
         ModuleGroup("IMS + 2A", ("ims", "gstr2a")),
     )
+    calendar: Calendar = Calendar.MONTHS
+    how_to_renew: str = (
+        "Ask the client to renew API access on the portal: My Profile, Manage API Access, 30 days."
+    )
+
+    def cannot_ask(self, client: ClientIdentity) -> str | None:
+        """Return why the portal is never asked about a client, None when it is."""
+        if not client.gstin:
+            return "the client has no GST registration"
+        if client.provider == "file":
+            return "the client has no provider: import files by hand"
+        return None
+
+    def consent_ends_on(self, client: ClientIdentity) -> date | None:
+        """Return the last day of API access that the client granted on the portal."""
+        ends = client.consent_ends_at
+        return ends.astimezone(INDIA).date() if ends else None
 
     @property
     def views(self) -> tuple[Any, ...]:

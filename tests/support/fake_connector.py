@@ -15,7 +15,7 @@ from clientsync import money
 from clientsync.errors import UnknownModule
 from clientsync.spec import columns
 from clientsync.spec.checks import Check, CheckKind, OnBreach
-from clientsync.spec.connector import Answer, ClientIdentity, ModuleGroup, Question
+from clientsync.spec.connector import Answer, Calendar, ClientIdentity, ModuleGroup, Question
 from clientsync.spec.module import (
     Asking,
     Context,
@@ -159,6 +159,16 @@ class FakeConnector:
     name = "fake"
     title = "Fake portal"
     groups: tuple[ModuleGroup, ...] = (ModuleGroup("Things", ("things",)), ModuleGroup("Late", ("late",)))
+    calendar = Calendar.MONTHS
+    how_to_renew = "Ask the client."
+
+    def cannot_ask(self, client: ClientIdentity) -> str | None:
+        """Say that clients without a provider are not asked."""
+        return "the client has no provider: import files by hand" if client.provider == "file" else None
+
+    def consent_ends_on(self, client: ClientIdentity) -> date | None:
+        """Return the consent's last day."""
+        return client.consent_ends_at.date() if client.consent_ends_at else None
 
     def module(self, name: str) -> Module:
         """Return a module."""

@@ -141,7 +141,13 @@ def test_repeats_in_the_file_and_against_the_master_are_refused(engine: Engine, 
 
 @pytest.mark.parametrize(
     ("client_id", "part"),
-    [("a b", "valid"), (gstin_of(1), "GSTIN"), ("AAAPZ1234Q", "GSTIN or PAN"), ("All clients", "valid")],
+    [
+        ("a b", "valid"),
+        (gstin_of(1), "GSTIN"),
+        ("AAAPZ1234Q", "PAN or TAN"),
+        ("MUMA12345B", "PAN or TAN"),
+        ("All clients", "valid"),
+    ],
 )
 def test_an_id_that_would_be_harmful_in_logs_is_refused(
     engine: Engine, tmp_path: Path, client_id: str, part: str
@@ -424,3 +430,72 @@ def test_a_switch_is_set_for_named_clients_and_an_unknown_one_lists_the_valid(en
         set_switch(engine, ["S1"], "generate", is_on=True)
     with pytest.raises(UnknownClient):
         set_switch(engine, ["S1", "S9"], "gstr3b_balances", is_on=True)
+
+
+def tds_client(engine: Engine, client_id: str, **cells: str) -> bool:
+    given = {"client_id": client_id, "name": f"Client {client_id}", **cells}
+    return put_client(engine, given, providers=PROVIDERS, is_new=True)
+
+
+def test_a_client_may_have_a_tan_and_no_gstin_and_is_then_read_from_the_portals(engine: Engine) -> None:
+    tds_client(engine, "T1", tan="mum a12345b", tds_forms="26q; 138", deductor_category="k")
+    with reading(engine) as connection:
+        client = list_clients(connection, only_active=True)[0]
+    assert (client.gstin, client.tan, client.tds_forms) == ("", "MUMA12345B", "24Q,26Q")
+    assert (client.tds_source, client.deductor_category) == ("portal", "K")
+
+
+def test_any_number_of_clients_may_lack_a_number_and_none_may_share_one(engine: Engine) -> None:
+    tds_client(engine, "T1", tan="MUMA12345B")
+    tds_client(engine, "T2", tan="MUMA12346B")
+    with pytest.raises(InvalidInput, match="client T1 has this TAN already"):
+        tds_client(engine, "T3", tan="MUMA12345B")
+
+
+def test_a_new_client_without_any_number_is_refused(engine: Engine) -> None:
+    with pytest.raises(InvalidInput, match="so is the TAN"):
+        tds_client(engine, "T1")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "part"),
+    [
+        ("tan", "MUMA1234B", "10 characters"),
+        ("tan", "MUM112345B", "four letters"),
+        ("deductor_pan", "ABCZE1234F", "fourth letter"),
+        ("tds_forms", "26Q;26QB", "Valid: 24Q"),
+        ("deductor_category", "X", "Valid: A"),
+        ("tds_source", "email", "portal, file"),
+    ],
+)
+def test_a_wrong_tds_cell_is_refused_with_what_is_valid_and_never_repeated(
+    engine: Engine, column: str, value: str, part: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        tds_client(engine, "T1", **{"tan": "MUMA12345B", column: value})
+    assert part in refused.value.message
+    if column in ("tan", "deductor_pan"):
+        assert value not in refused.value.message
+
+
+def test_the_tan_of_a_client_with_tds_data_stays(engine: Engine) -> None:
+    tds_client(engine, "T1", tan="MUMA12345B")
+    moment = now()
+    with writing(engine) as connection:
+        connection.execute(
+            insert(SyncRun).values(
+                run_id="r", connector="tds", kind="manual", selection={}, state="ended", counts={},
+                started_at=moment, code_version="",
+            )
+        )  # fmt: skip
+        connection.execute(
+            insert(SyncUnit).values(
+                unit_id="u", run_id="r", client_id="T1", connector="tds", module="challans", unit_period="current",
+                state="ended", reason="", next_step="", staged={}, attempts=0, calls=0, cells_asked=0,
+                cells_not_asked=0, rows_in=0, rows_loaded=0, rows_quarantined=0, inserted=0, updated=0,
+                unchanged=0, removed=0,
+            )
+        )  # fmt: skip
+    with pytest.raises(InvalidInput, match="has data of another TAN"):
+        put_client(engine, {"client_id": "T1", "tan": "MUMA99999B"}, providers=PROVIDERS, is_new=False)
+    assert put_client(engine, {"client_id": "T1", "gstin": gstin_of(1)}, providers=PROVIDERS, is_new=False)

@@ -63,7 +63,10 @@ def upgrade() -> None:
         sa.Column("client_id", sa.String(length=40), nullable=False),
         sa.Column("connector", sa.String(length=40), nullable=False),
         sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("portal", sa.String(length=20), nullable=False),
         sa.Column("prompt", sa.Text(), nullable=False),
+        sa.Column("image", sa.LargeBinary(), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("raised_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("requested_at", sa.DateTime(timezone=True), nullable=True),
@@ -84,12 +87,40 @@ def upgrade() -> None:
         sa.Column("state_code", sa.String(length=2), nullable=False),
         sa.Column("filing_frequency", sa.String(length=1), nullable=False),
         sa.Column("consent_ends_on", sa.Date(), nullable=True),
+        sa.Column("tan", sa.String(length=10), nullable=False),
+        sa.Column("deductor_pan", sa.String(length=10), nullable=False),
+        sa.Column("deductor_category", sa.String(length=1), nullable=False),
+        sa.Column("tds_forms", sa.String(length=40), nullable=False),
+        sa.Column("tds_source", sa.String(length=40), nullable=False),
+        sa.Column("traces_username", sa.String(length=80), nullable=False),
+        sa.Column("tds_consent_given_on", sa.Date(), nullable=True),
+        sa.Column("tds_consent_ends_on", sa.Date(), nullable=True),
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("settings", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("client_id"),
-        sa.UniqueConstraint("gstin"),
+    )
+    with op.batch_alter_table("sync_client", schema=None) as batch_op:
+        for column in ("gstin", "tan"):
+            given = sa.text(f"{column} <> ''")
+            batch_op.create_index(
+                f"uq_sync_client_{column}",
+                [column],
+                unique=True,
+                sqlite_where=given,
+                postgresql_where=given,
+            )
+
+    op.create_table(
+        "sync_login",
+        sa.Column("client_id", sa.String(length=40), nullable=False),
+        sa.Column("portal", sa.String(length=20), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rejected_mark", sa.String(length=64), nullable=False),
+        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("client_id", "portal"),
     )
     op.create_table(
         "sync_decision",
@@ -300,10 +331,15 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_sync_decision_client_id"))
 
     op.drop_table("sync_decision")
+    with op.batch_alter_table("sync_client", schema=None) as batch_op:
+        for column in ("gstin", "tan"):
+            batch_op.drop_index(f"uq_sync_client_{column}")
+
     op.drop_table("sync_client")
     with op.batch_alter_table("sync_challenge", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_sync_challenge_client_id"))
 
+    op.drop_table("sync_login")
     op.drop_table("sync_challenge")
     op.drop_table("sync_cell")
     op.drop_table("sync_budget")
