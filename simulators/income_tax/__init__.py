@@ -1,0 +1,1 @@
+"""The simulated e-filing portal for deductors: login, challans, filed forms, e-Proceedings."""
