@@ -49,8 +49,11 @@ class ProviderSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["gsp", "sandbox"] = Field(
-        description="Protocol: gsp is the raw GSTN protocol through a GSP, sandbox its plain-JSON style"
+    kind: Literal["gsp", "sandbox", "income_tax", "traces_old", "traces_new", "sandbox_tds"] = Field(
+        description=(
+            "Protocol: gsp is the raw GSTN protocol through a GSP, sandbox its plain-JSON style; income_tax is "
+            "the e-filing portal, traces_old and traces_new the two of TRACES, sandbox_tds the job API"
+        )
     )
     base_url: str = Field(
         description="Address every call starts with; scheme, host, port and path prefix are the allow-list"
@@ -62,7 +65,8 @@ class ProviderSettings(BaseModel):
         default_factory=dict,
         description=(
             "Name to reference of a secret. gsp: client_id, client_secret, and public_username, "
-            "public_password for calls without a taxpayer; sandbox: api_key, api_secret"
+            "public_password for calls without a taxpayer; sandbox, sandbox_tds: api_key, api_secret; none for "
+            "portals, whose passwords are the clients' own"
         ),
     )
     certificate: Path | None = Field(
@@ -83,6 +87,11 @@ class ProviderSettings(BaseModel):
     )
     endpoint_versions: dict[str, str] = Field(
         default_factory=dict, description="Endpoint name to version, over those built in"
+    )
+    settle_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        description="First wait while a new session of traces_old settles; each of four waits is longer, in seconds",
     )
     allow_loopback: bool = Field(
         default=False, description="Allow http and loopback addresses, for simulators and tests only"

@@ -57,18 +57,20 @@ class CallMeter:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer that is whole. Statuses are 2xx, or a 4xx whose body may say more.
+    """An answer that is whole. Statuses are 2xx, a 4xx whose body may say more, or a 3xx that was expected.
 
     Attributes:
         status: HTTP status.
         headers: header names in lower case.
         body: decompressed bytes; not shown in the text form.
+        set_cookies: every ``Set-Cookie`` header as it came; they are kept nowhere else.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     json_depth: int = 64
+    set_cookies: tuple[str, ...] = field(default=(), repr=False)
 
     def json(self) -> Any:
         """Return the body as strict JSON with exact numbers.
@@ -204,8 +206,11 @@ class HttpClient:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         json: Any = None,
+        form: Mapping[str, str] | None = None,
         limits: Limits | None = None,
         meter: CallMeter | None = None,
+        expect_redirect: bool = False,
+        check: Callable[[Reply], object] | None = None,
     ) -> Reply:
         """Send one call, once, and return its whole answer.
 
@@ -216,11 +221,15 @@ class HttpClient:
             params: query.
             headers: sent with this call only.
             json: body, sent as JSON.
+            form: body, sent as a form; not together with ``json``.
             limits: instead of those of ordinary calls.
             meter: counts the call if it is sent.
+            expect_redirect: return a 3xx with its headers; it is not followed in any case.
+            check: is given the answer; what it raises is raised, and counts as the outcome of the call where
+                a failing host is left alone.
 
         Raises:
-            ForbiddenHost: the address is not allowed, or the source redirects.
+            ForbiddenHost: the address is not allowed, or the source redirects unexpectedly.
             RateLimited: 429; every process slows down.
             SourceUnavailable: 5xx, no connection, or the host is being left alone.
             SourceTimeout: the deadline passed.
@@ -231,7 +240,9 @@ class HttpClient:
         url = self.allowed.check(address if "://" in address else f"{self.base_url}/{address.lstrip('/')}")
         if params:
             url = url.copy_merge_params(dict(params))
-        request = self._http.build_request(method, url, headers=dict(headers or {}), json=json)
+        request = self._http.build_request(
+            method, url, headers=dict(headers or {}), json=json, data=None if form is None else dict(form)
+        )
         breakers = self._breakers_of(url, client)
         with self._turn(client):
             _pass_all(breakers)
@@ -241,8 +252,10 @@ class HttpClient:
                 crash_point("before_request")
                 if meter is not None:
                     meter.calls += 1
-                reply = self._exchange(request, limits or self.limits)
+                reply = self._exchange(request, limits or self.limits, expect_redirect=expect_redirect)
                 crash_point("after_response")
+                if check is not None:
+                    check(reply)
             except BaseException as raised:
                 error = raised
                 raise
@@ -292,7 +305,7 @@ class HttpClient:
             finally:
                 self._places.release()
 
-    def _exchange(self, request: httpx.Request, limits: Limits) -> Reply:
+    def _exchange(self, request: httpx.Request, limits: Limits, *, expect_redirect: bool) -> Reply:
         request.extensions = {
             **request.extensions,
             "timeout": {"connect": limits.connect_seconds, "pool": limits.deadline_seconds},
@@ -301,7 +314,8 @@ class HttpClient:
             response = self._http.send(request, stream=True)
             try:
                 status = response.status_code
-                if status == 429 or not (200 <= status < 300 or 400 <= status < 500):
+                is_expected = 300 <= status < 400 and expect_redirect
+                if status == 429 or not (200 <= status < 300 or 400 <= status < 500 or is_expected):
                     raise self._refusal(response)
                 body = read_body(response, limits)
             finally:
@@ -311,6 +325,7 @@ class HttpClient:
             headers={name.lower(): value for name, value in response.headers.items()},
             body=body,
             json_depth=limits.json_depth,
+            set_cookies=tuple(response.headers.get_list("set-cookie")),
         )
 
     def _refusal(self, response: httpx.Response) -> SourceError:

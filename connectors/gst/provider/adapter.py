@@ -51,6 +51,11 @@ class Tokens:
     consent_ends_at: datetime | None = None
     expires_at: datetime | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a session, and not only an OTP that is awaited."""
+        return bool(self.access)
+
     def to_bytes(self) -> bytes:
         """Return what the vault seals."""
         return json.dumps(
