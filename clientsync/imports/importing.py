@@ -28,7 +28,7 @@ from clientsync.ledger.ids import new_id
 from clientsync.ledger.runs import Unit, UnitKey
 from clientsync.ledger.tables import SyncClient, SyncDecision
 from clientsync.outcomes import WORDS, Outcome
-from clientsync.periods import Period
+from clientsync.periods import Period, Quarter
 from clientsync.redact import redact
 from clientsync.staged import LoadResult, StagedUnit
 from clientsync.sync.fetching import problem_of
@@ -115,12 +115,12 @@ def import_paths(
         services: surroundings.
         paths: files, or folders whose files are meant (not their subfolders).
         client: whom the files are about, for those that do not say it.
-        period: month, MMYYYY, for files that do not say it, or whose own month cannot be used.
+        period: month, MMYYYY, or quarter, 2025-26-Q4, for files that do not say it, or whose own cannot be used.
         release_reason: what a person compared, to load files that would be held as suspect; kept as a decision.
 
     Raises:
         InvalidInput: a path does not exist; nothing was written.
-        UnknownClient, InvalidPeriod: the client or month named does not exist; nothing was written.
+        UnknownClient, InvalidPeriod: the client or period named does not exist; nothing was written.
         WarehouseError: the warehouse cannot be reached; what was loaded before stays loaded.
     """
     files = expand_paths(list(paths))
@@ -129,7 +129,7 @@ def import_paths(
     if client is not None and client not in {one.client_id for one in clients}:
         raise UnknownClient("client", client, [one.client_id for one in clients])
     if period is not None:
-        Period.parse(period)
+        _check_period(period)
     job = _Import(services, clients, client, period)
     job.read(files)
     if release_reason.strip():
@@ -138,6 +138,18 @@ def import_paths(
     else:
         job.load()
     return job.results
+
+
+def _check_period(text: str) -> None:
+    """Accept a month or a quarter.
+
+    Raises:
+        InvalidPeriod: it is neither.
+    """
+    if "Q" in text.upper():
+        Quarter.parse(text)
+    else:
+        Period.parse(text)
 
 
 class _Import:

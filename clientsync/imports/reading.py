@@ -1,4 +1,6 @@
-"""From a path to JSON documents: plain, gzip, or zip with several members; told apart by content, not by name.
+"""From a path to documents: plain, gzip, or zip with several members; told apart by content, not by name.
+
+A document is JSON, or bytes that a module may know how to read.
 
 Nothing is ever unpacked to disk, and what a header says of a size is not believed: reading stops at the limit.
 """
@@ -10,7 +12,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -24,8 +26,8 @@ _EMPTY_ZIP = b"PK\x05\x06"
 _GZIP = b"\x1f\x8b"
 _BLOCK = 1 << 20
 _SMALL = 1 << 20  # a ratio says nothing of a file that stays small
+_PDF = b"%PDF"
 _FOREIGN = {
-    b"%PDF": "it is a PDF; download the JSON instead.",
     b"\xd0\xcf\x11\xe0": "it is an old Excel file; download the JSON instead.",
     b"7z\xbc\xaf": "it is a 7z archive. Valid: .json, .zip, .gz.",
     b"Rar!": "it is a RAR archive. Valid: .json, .zip, .gz.",
@@ -34,19 +36,23 @@ _FOREIGN = {
 
 @dataclass(frozen=True)
 class Document:
-    """One JSON document of a file, or why there is none.
+    """One document of a file, or why there is none.
 
     Attributes:
         member: name inside an archive, empty for a plain file.
-        payload: parsed, with exact numbers.
+        payload: parsed, with exact numbers; None for bytes that are no JSON.
         raw: its bytes.
         refusal: a sentence; empty for a good one.
+        undecoded: a sentence that refuses bytes that are no JSON, unless a module can read them; else empty.
+        name: of the file, or of the member in its archive, without folders.
     """
 
     member: str
     payload: Any = None
     raw: bytes = b""
     refusal: str = ""
+    undecoded: str = ""
+    name: str = ""
 
 
 class _Refusal(Exception):
@@ -56,7 +62,9 @@ class _Refusal(Exception):
 def read_documents(path: Path, limits: Settings) -> Iterator[Document]:
     """Yield the documents of a file; a file that cannot be read is one refusal."""
     try:
-        yield from _documents(path, limits)
+        for document in _documents(path, limits):
+            name = PurePosixPath(document.member.replace("\\", "/")).name or path.name
+            yield replace(document, name=name)
     except _Refusal as refusal:
         yield Document("", refusal=str(refusal))
     except OSError as error:
@@ -155,21 +163,28 @@ def _document(member: str, raw: bytes, limits: Settings) -> Document:
     for start, reason in _FOREIGN.items():
         if raw.startswith(start):
             return Document(member, refusal=reason)
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raw = raw.decode("utf-16", errors="replace").encode("utf-8", errors="replace")
-    raw = raw.removeprefix(b"\xef\xbb\xbf").strip()
-    if not raw:
+    if raw.startswith(_PDF):
+        return Document(member, raw=raw, undecoded="it is a PDF; download the JSON instead.")
+    text = raw
+    if text.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = text.decode("utf-16", errors="replace").encode("utf-8", errors="replace")
+    text = text.removeprefix(b"\xef\xbb\xbf").strip()
+    if not text:
         return Document(member, refusal="it is empty.")
     if raw[257:262] == b"ustar":
         return Document(member, refusal="it is a tar archive; unpack it first.")
+    return _json_document(member, text, raw, limits)
+
+
+def _json_document(member: str, text: bytes, raw: bytes, limits: Settings) -> Document:
     try:
-        payload = parse_json(raw, depth=limits.json_depth)
+        payload = parse_json(text, depth=limits.json_depth)
     except SyncError as error:
         words = error.message.replace("The answer is", "it is").replace("The JSON", "the JSON")
-        return Document(member, refusal=words)
+        return Document(member, raw=raw, undecoded=words)
     if not isinstance(payload, dict | list):
-        return Document(member, refusal="it is JSON without any data.")
-    return Document(member, payload, raw)
+        return Document(member, raw=raw, undecoded="it is JSON without any data.")
+    return Document(member, payload, text)
 
 
 def expand_paths(paths: list[Path]) -> list[Path]:

@@ -1,30 +1,31 @@
-"""What a document is: which module's statement, of which client and month; by its content alone.
+"""What a document is: which module's statement, of which client and period; by its content.
 
-A document is refused when nothing recognises it, when it could be two things, or when it says nothing of whom
-or when it is about and the person did not say it either.
+Bytes that are no JSON are shown to the modules that can read more than JSON. A document is refused when nothing
+recognises it, when it could be two things, or when it says nothing of whom or when it is about and the person did not
+say it either.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from clientsync.errors import InvalidPeriod, SyncError
-from clientsync.identifiers import normalise_identifier
+from clientsync.identifiers import is_tan, normalise_identifier
 from clientsync.imports.reading import Document
 from clientsync.ledger.runs import UnitKey
 from clientsync.ledger.tables import SyncClient
-from clientsync.periods import Period
+from clientsync.periods import Period, Quarter
 from clientsync.registry import connector, index
 from clientsync.spec.module import Cadence, HandFile, Module
 from clientsync.sync.fetching import PARSER_ERRORS
 
 
 class NotRecognised(ValueError):
-    """Why a document cannot be imported; the text is a sentence without a GSTIN."""
+    """Why a document cannot be imported; the text is a sentence without an identity."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Recogniser:
 
     def __init__(self, clients: list[SyncClient]) -> None:
         """Load what can be loaded; a module that cannot is left out and named in refusals."""
-        self._by_gstin = {client.gstin: client for client in clients}
+        self._by_gstin = {client.gstin: client for client in clients if client.gstin}
+        self._by_tan = {client.tan: client for client in clients if client.tan}
         self._by_id = {client.client_id: client for client in clients}
         self._modules: list[tuple[str, Module, HandFile]] = []
         self.left_out: list[str] = []
@@ -77,22 +79,23 @@ class Recogniser:
         Args:
             document: a good one.
             client_id: whom the person says it is about; must not contradict the file.
-            period: month the person says it is about, for files that do not say it.
+            period: month or quarter the person says it is about, for files that do not say it.
 
         Raises:
             NotRecognised: with the reason.
         """
         found = [
-            (name, module, hand_file, label)
+            (name, module, hand_file, label, readable)
             for name, module, hand_file in self._modules
-            if (label := _asked(hand_file.recognise, document.payload))
+            if (readable := _readable(hand_file, document)) is not None
+            and (label := _asked(hand_file.recognise, readable.payload))
         ]
         if not found:
-            raise NotRecognised(self._unknown())
+            raise NotRecognised(document.undecoded or self._unknown())
         if len(found) > 1:
-            labels = " and as ".join(str(label) for *_, label in found)
+            labels = " and as ".join(str(label) for *_, label, _ in found)
             raise NotRecognised(f"it can be read as {labels}; import the single statement.")
-        name, module, hand_file, label = found[0]
+        name, module, hand_file, label, document = found[0]
         identity = _asked(hand_file.identity, document.payload) or (None, None)
         client = self._client(identity[0], client_id)
         key = UnitKey(client.client_id, name, module.name, _unit_period(module, identity[1], period))
@@ -103,16 +106,21 @@ class Recogniser:
         out = f" Modules that cannot be loaded: {', '.join(self.left_out)}." if self.left_out else ""
         return f"it is no statement that can be imported. Valid: {titles}.{out}"
 
-    def _client(self, gstin: str | None, client_id: str | None) -> SyncClient:
+    def _client(self, identity: str | None, client_id: str | None) -> SyncClient:
         named = self._by_id.get(client_id or "")
-        if gstin:
-            owner = self._by_gstin.get(normalise_identifier(gstin))
+        if identity:
+            number = normalise_identifier(identity)
+            owner = self._by_tan.get(number) if is_tan(number) else self._by_gstin.get(number)
             if owner is None and named is not None:
                 # The person says whose file it is, the file says otherwise: its identity check holds every row.
                 return named
+            if owner is None and is_tan(number):
+                raise NotRecognised(
+                    "no client has the TAN of this file. Add the client with its TAN, then import again."
+                )
             if owner is None:
                 raise NotRecognised(
-                    f"no client has the GSTIN of this file (it ends in {gstin.strip()[-4:]}). Add the client with "
+                    f"no client has the GSTIN of this file (it ends in {number[-4:]}). Add the client with "
                     "`clientsync clients add ID --name NAME --gstin GSTIN`, then import again."
                 )
             if named is not None and named.client_id != owner.client_id:
@@ -127,6 +135,21 @@ class Recogniser:
         return named
 
 
+def _readable(hand_file: HandFile, document: Document) -> Document | None:
+    """Return a document as JSON: itself, or what the module reads from its bytes; None when it cannot."""
+    if not document.undecoded:
+        return document
+    if hand_file.decode is None:
+        return None
+    try:
+        payload = hand_file.decode(document.raw, document.name)
+    except PARSER_ERRORS:
+        return None
+    if payload is None:
+        return None
+    return replace(document, payload=payload, raw=exact_json(payload).encode(), undecoded="")
+
+
 def _asked(function: Callable[[Any], Any], payload: Any) -> Any:
     """Ask a module about a payload that may have any shape; one it stumbles over is not its own."""
     try:
@@ -139,6 +162,8 @@ def _unit_period(module: Module, said: str | None, given: str | None) -> str:
     if module.cadence is Cadence.CLIENT:
         return "current"
     text = said if said and said != "current" else given
+    if module.cadence is Cadence.QUARTER:
+        return _quarter(text, given)
     if not text:
         raise NotRecognised("it does not say for which month it is; add `--period MMYYYY`.")
     if module.cadence is Cadence.FINANCIAL_YEAR and len(text) == 7 and text[4] == "-":
@@ -152,6 +177,19 @@ def _unit_period(module: Module, said: str | None, given: str | None) -> str:
             f"its period cannot be used: {error.message} Say where it belongs with `--period MMYYYY`."
         ) from None
     return period.financial_year if module.cadence is Cadence.FINANCIAL_YEAR else str(period)
+
+
+def _quarter(text: str | None, given: str | None) -> str:
+    if not text:
+        raise NotRecognised("it does not say for which quarter it is; add `--period 2025-26-Q4`.")
+    try:
+        return Quarter.parse(text).label
+    except InvalidPeriod as error:
+        if given and text != given:  # the person says where a file belongs whose own quarter cannot be used
+            return _quarter(given, None)
+        raise NotRecognised(
+            f"its quarter cannot be used: {error.message} Say where it belongs with `--period 2025-26-Q4`."
+        ) from None
 
 
 def _sections(hand_file: HandFile, document: Document) -> dict[str, tuple[Any, bytes]]:

@@ -106,7 +106,12 @@ class Deductor:
 
 @dataclass(frozen=True)
 class Context:
-    """What a parser may know besides the payload; ``gstin`` or ``tan`` is empty where the client has none."""
+    """What a parser may know besides the payload.
+
+    Attributes:
+        gstin, tan: whose data; empty where the client has no such number.
+        answers: payloads of the sections answered before in this unit, by section name; of a detail the newest.
+    """
 
     gstin: str
     period: Period | None
@@ -115,6 +120,7 @@ class Context:
     asked_on: date
     tan: str = ""
     quarter: Quarter | None = None
+    answers: Mapping[str, Any] = field(default_factory=dict)
 
 
 class SkipKind(StrEnum):

@@ -81,6 +81,26 @@ def open_challenge(
     return mine[0]
 
 
+def begin_challenge(
+    services: Services, client_id: str, connector_name: str, portal: str, kind: str = "captcha"
+) -> dict[str, Any]:
+    """Make a portal show what it will ask, before any unit waits for it; return the challenge.
+
+    An operator who answers before the night spares its units from waiting.
+
+    Raises:
+        UnknownClient: no such client.
+        SourceError: the portal refused; its next step says what to do.
+    """
+    session = cast(AnsweringSession, _session(services, client_id, connector_name))
+    try:
+        session.request_challenge(portal, kind)
+    finally:
+        session.close()
+    challenges.mark_requested(services.engine, client_id, connector_name, portal)
+    return open_challenge(services, client_id, connector_name, portal)
+
+
 def picture(services: Services, challenge: Mapping[str, Any]) -> bytes | None:
     """Return the picture of a challenge, a fresh one from the portal when the stored one is no longer good.
 

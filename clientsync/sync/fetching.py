@@ -118,6 +118,7 @@ def context_of(asking: Asking, section: str) -> Context:
         asked_on=asking.today,
         tan=asking.deductor.tan if asking.deductor else "",
         quarter=asking.quarter,
+        answers=asking.answers,
     )
 
 
@@ -430,7 +431,17 @@ def _ask_detail(
     asking: Asking,
     details: dict[str, StagedCell],
 ) -> None:
-    answer = session.ask(Question(endpoint=detail.endpoint, period=asking.period, params=params))
+    try:
+        answer = session.ask(Question(endpoint=detail.endpoint, period=asking.period, params=params))
+    except NoData as error:  # nothing behind this one entry says nothing of the list it stands in
+        if not error.is_certain:
+            raise
+        cell = details[detail.name]
+        cell.skip = None
+        cell.outcome = Outcome.LOADED if cell.records else Outcome.EMPTY
+        cell.calls += _calls(error)
+        return
+    asking.answers[detail.name] = answer.payload
     read = read_detail(detail, asking, answer)
     cell = details[detail.name]
     cell.skip = None

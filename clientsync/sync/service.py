@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.metadata import version
+from itertools import groupby
 
 from sqlalchemy import insert, select, update
 
@@ -140,12 +141,14 @@ def run(
             stopping_on_signals(services.stop),
             ThreadPoolExecutor(services.settings.workers, thread_name_prefix="unit") as pool,
         ):
-            futures = {pool.submit(current.process, units): label for label, _, units in work_items(current)}
-            for future in as_completed(futures):
-                if on_progress is not None:
-                    on_progress(futures[future], future.result())
-                else:
-                    future.result()
+            for label, group in groupby(work_items(current), key=lambda item: item[0]):
+                # group after group, as the flows do: later modules rest on what earlier ones have read
+                futures = [pool.submit(current.process, units) for _, _, units in group]
+                for future in as_completed(futures):
+                    if on_progress is not None:
+                        on_progress(label, future.result())
+                    else:
+                        future.result()
     finally:
         current.close()
     return current.run_id

@@ -41,7 +41,7 @@ def answers(module: Module, session: DirectSession, period: Period = PERIOD) -> 
             continue
         found[section.name] = asking.answers[section.name] = answer.payload
         if section.follow is not None:
-            for name, params in section.follow(answer.payload, asking):
+            for name, params in section.follow(answer.payload, asking) or ():
                 if name not in found:
                     found[name] = session.ask(Question(module.section(name).endpoint, month, params)).payload
     return found

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from clientsync.errors import InvalidSpec
-from clientsync.periods import Period
+from clientsync.periods import Period, Quarter
 from clientsync.spec.checks import Check, CheckKind
 from clientsync.spec.module import Asking, Cadence, Context, Module, Record, Section, TableSpec
 from clientsync.sync.fetching import PARSER_ERRORS
@@ -51,20 +51,36 @@ def unit_period(module: Module, period: Period = PERIOD) -> str:
     """Return the label of the module's unit that holds ``period``."""
     if module.cadence is Cadence.CLIENT:
         return "current"
+    if module.cadence is Cadence.QUARTER:
+        return str(Quarter.of(period.first_day))
     return period.financial_year if module.cadence is Cadence.FINANCIAL_YEAR else str(period)
 
 
 def context_of(module: Module, section: str, *, gstin: str = "", period: Period = PERIOD) -> Context:
     """Return what the engine tells a parser."""
     month = period if module.cadence is Cadence.PERIOD else None
-    return Context(gstin or gstin_of(1), month, unit_period(module, period), section, TODAY)
+    return Context(
+        gstin or gstin_of(1),
+        month,
+        unit_period(module, period),
+        section,
+        TODAY,
+        quarter=_quarter(module, period),
+    )
+
+
+def _quarter(module: Module, period: Period) -> Quarter | None:
+    return Quarter.of(period.first_day) if module.cadence is Cadence.QUARTER else None
 
 
 def asking_of(module: Module, *, frequency: str = "M", gstin: str = "", period: Period = PERIOD) -> Asking:
     """Return the state of a first run."""
     month = period if module.cadence is Cadence.PERIOD else None
     now = datetime(TODAY.year, TODAY.month, TODAY.day, 6, 30, tzinfo=UTC)
-    return Asking(gstin or gstin_of(1), frequency, unit_period(module, period), month, TODAY, now)
+    quarter = _quarter(module, period)
+    return Asking(
+        gstin or gstin_of(1), frequency, unit_period(module, period), month, TODAY, now, quarter=quarter
+    )
 
 
 def structure(module: Module) -> list[str]:
@@ -81,7 +97,7 @@ def structure(module: Module) -> list[str]:
     for section in module.sections:
         if section.after and section.after not in seen:
             faults.append(f"{section.name} comes after {section.after}, which is not asked before it")
-        if section.is_detail and (section.skip or section.after or section.follow):
+        if section.is_detail and (section.skip or section.after):
             faults.append(f"{section.name} is a detail and is asked by its list only")
         seen.add(section.name)
     if module.naive_calls < 1 or not module.title:

@@ -37,7 +37,7 @@ def context(section: str) -> Context:
 def asked(payload: Any, state: Asking) -> list[str]:
     follow = MODULE.section("list").follow
     assert follow is not None
-    return [params["refId"] for _, params in follow(payload, state)]
+    return [params["refId"] for _, params in follow(payload, state) or ()]
 
 
 def test_codes_stay_raw_and_dates_are_read() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from clientsync import money
-from clientsync.errors import CaptchaRequired, SourceUnavailable, SyncError
+from clientsync.errors import CaptchaRequired, NoData, SourceUnavailable, SyncError
 from clientsync.outcomes import Outcome
 from clientsync.spec.connector import Answer, PortalSession, Question
 from clientsync.spec.module import Asking, Cadence, Context, Deductor, Module, Record, Section
@@ -168,6 +168,25 @@ def test_a_detail_that_fails_leaves_the_details_partial_and_the_list_not_done() 
     cells = fetch(session, *tree())
     assert cells["list"].outcome is Outcome.TRANSIENT
     assert not cells["middle"].is_whole
+
+
+def test_an_entry_without_anything_behind_it_says_nothing_of_its_list() -> None:
+    session = Scripted(
+        {
+            ("p.list", ""): things("a", "b"),
+            ("p.middle", "a"): NoData("none"),
+            ("p.middle", "b"): things("b1"),
+            ("p.leaf", "b1"): things("leaf"),
+        }
+    )
+    cells = fetch(session, *tree())
+    assert [cells[name].outcome for name in ("list", "middle", "leaf")] == [
+        Outcome.EMPTY,  # this list has no rows of its own
+        Outcome.LOADED,
+        Outcome.LOADED,
+    ]
+    assert cells["middle"].calls == 2
+    assert cells["middle"].is_whole
 
 
 def test_a_portal_that_waits_for_a_person_bars_its_own_sections_only() -> None:
