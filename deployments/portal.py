@@ -15,6 +15,7 @@ import httpx
 
 from deployments.stack import Stack
 
+TDS_PORTALS = {"income_tax": "eportal", "traces_new": "traces-app", "traces_old": "traces61"}
 CALLS_PER_MINUTE = 60_000  # the simulator has no limit unless it is started with one
 
 
@@ -24,8 +25,14 @@ def account(stack: Stack) -> dict[str, Any]:
     return data
 
 
-def write_settings(stack: Stack, extra: dict[str, Any] | None = None) -> Path:
-    """Write ``clientsync.toml`` for the simulated providers and make the stack's processes use it."""
+def write_settings(stack: Stack, extra: dict[str, Any] | None = None, *, tds_url: str = "") -> Path:
+    """Write ``clientsync.toml`` for the simulated providers and make the stack's processes use it.
+
+    Args:
+        stack: whose processes.
+        extra: further settings.
+        tds_url: address of the simulated TDS portals; empty without them.
+    """
     provided = account(stack)
     gsp, sandbox = provided["gsp"], provided["sandbox"]
     stack.environment.update(
@@ -44,7 +51,7 @@ def write_settings(stack: Stack, extra: dict[str, Any] | None = None) -> Path:
     lines.append(f"prefect_api_url = {json.dumps(stack.api_url)}")
     lines.extend(f"{name} = {json.dumps(value)}" for name, value in (extra or {}).items())
     lines.extend(
-        _provider(
+        provider_lines(
             "gsp",
             gsp["base_url"],
             {
@@ -57,19 +64,22 @@ def write_settings(stack: Stack, extra: dict[str, Any] | None = None) -> Path:
         )
     )
     lines.extend(
-        _provider(
+        provider_lines(
             "sandbox",
             sandbox["base_url"],
             {"api_key": "env:SIM_SANDBOX_KEY", "api_secret": "env:SIM_SANDBOX_SECRET"},
         )
     )
+    if tds_url:
+        for name, prefix in TDS_PORTALS.items():
+            lines.extend(provider_lines(name, f"{tds_url}/{prefix}", {}))
     path = stack.home / "clientsync.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     stack.environment["CLIENTSYNC_CONFIG"] = str(path)
     return path
 
 
-def _provider(
+def provider_lines(
     name: str,
     base_url: str,
     credentials: dict[str, str],
@@ -77,6 +87,7 @@ def _provider(
     certificate: str | None = None,
     downloads: str | None = None,
 ) -> list[str]:
+    """Return the lines of a settings file about one provider on loopback."""
     lines = [
         "",
         f"[providers.{name}]",

@@ -133,8 +133,10 @@ class Stack:
             time.sleep(0.3)
         raise StackError(f"The Prefect server did not start; see {self.home / 'logs' / 'server.log'}.")
 
-    def start_simulator(self, arguments: Sequence[str] = ()) -> str:
-        """Start the simulated GST portal; return its address.
+    def start_simulator(
+        self, arguments: Sequence[str] = (), *, module: str = "simulators.gst", folder: str = "portal"
+    ) -> str:
+        """Start a simulated portal that keeps its state in a folder of the stack; return its address.
 
         Raises:
             StackError: it ended before it was ready.
@@ -142,19 +144,21 @@ class Stack:
         command = [
             sys.executable,
             "-m",
-            "simulators.gst",
+            module,
             "--port",
             "0",
             "--state-dir",
-            str(self.home / "portal"),
+            str(self.home / folder),
             *arguments,
         ]
-        process = self.spawn("portal", command, capture=True)
+        process = self.spawn(folder, command, capture=True)
         if process.stdout is None:
             raise StackError("The simulated portal has no output.")
         line = process.stdout.readline()
         if not line:
-            raise StackError(f"The simulated portal did not start; see {self.home / 'logs' / 'portal.log'}.")
+            raise StackError(
+                f"The simulated portal did not start; see {self.home / 'logs' / f'{folder}.log'}."
+            )
         return str(json.loads(line)["url"])
 
     def run(self, arguments: Sequence[str], *, quiet: bool = True, check: bool = True) -> int:

@@ -13,11 +13,21 @@ from pydantic import Field
 
 ALL_CLIENTS = "All clients"
 MODULE_GROUPS = ("Notice + Return Register", "Only 2B", "3B + ledgers", "R1 + R1A", "IMS + 2A", "ALL")
+TDS_MODULE_GROUPS = (
+    "Return Summary",
+    "Fetch Challans - IT Portal only",
+    "TRACES Unconsumed Challans",
+    "Notices & Orders - Sync Already Raised",
+    "Outstanding Demand",
+    "Verify LDC",
+    "ALL",
+)
 
 Clients = list[Annotated[str, Field(json_schema_extra={"enum": [ALL_CLIENTS]})]]
 Groups = list[Annotated[str, Field(json_schema_extra={"enum": []})]]
 ExcludedClients = list[Annotated[str, Field(json_schema_extra={"enum": []})]]
 Modules = list[Annotated[str, Field(json_schema_extra={"enum": list(MODULE_GROUPS)})]]
+TdsModules = list[Annotated[str, Field(json_schema_extra={"enum": list(TDS_MODULE_GROUPS)})]]
 
 _LABEL = re.compile(r"\(([^()]+)\)$")
 

@@ -14,7 +14,10 @@ from clientsync.ledger.challenges import open_challenges
 from clientsync.sync.services import Services, services_from_settings
 from flows.choices import ALL_CLIENTS, label
 
-SYNC = "gst-multi-client-sync/gst-multi-client-sync"
+SYNC = {
+    "gst": "gst-multi-client-sync/gst-multi-client-sync",
+    "tds": "tds-multi-client-sync/tds-multi-client-sync",
+}
 ANSWER = "answer-challenge/answer-challenge"
 
 
@@ -27,20 +30,25 @@ def refresh_choices() -> int:
 def choices(services: Services) -> dict[str, dict[str, list[str]]]:
     """Return deployment name to parameter to list of values."""
     with reading(services.engine) as connection:
-        clients = [
-            label(client.client_id, client.name) for client in list_clients(connection, only_active=True)
-        ]
+        active = list_clients(connection, only_active=True)
         groups = list(group_names(connection))
         names = {client.client_id: client.name for client in list_clients(connection, only_active=False)}
     waiting = sorted({row["client_id"] for row in open_challenges(services.engine)})
-    return {
-        SYNC: {
+    registered = {
+        "gst": [label(one.client_id, one.name) for one in active if one.gstin],
+        "tds": [label(one.client_id, one.name) for one in active if one.tan],
+    }
+    found: dict[str, dict[str, list[str]]] = {
+        SYNC[name]: {
             "clients": [ALL_CLIENTS, *groups, *clients],
             "groups": groups,
             "exclude": [*groups, *clients],
-        },
-        ANSWER: {"client": [label(one, names.get(one, "")) for one in waiting] or clients},
+        }
+        for name, clients in registered.items()
     }
+    everybody = [label(one.client_id, one.name) for one in active]
+    found[ANSWER] = {"client": [label(one, names.get(one, "")) for one in waiting] or everybody}
+    return found
 
 
 def write_choices(services: Services) -> int:

@@ -8,9 +8,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from clientsync.sync.service import resync_plan
+from clientsync.sync.service import resync_plans
 from clientsync.sync.services import services_from_settings
-from flows.run_units import run_units
+from flows.run_units import run_units, worst_state
 
 
 @flow(name="resync-failed", flow_run_name="resync · {kind}", persist_result=False)
@@ -27,7 +27,7 @@ def resync_failed(
         kind: resync by a person, retry by the schedule.
     """
     services = services_from_settings()
-    planned = resync_plan(services, run_id or None, outcomes=tuple(outcomes))
-    if not planned.keys:
+    plans = resync_plans(services, run_id or None, outcomes=tuple(outcomes))
+    if not plans:
         return Completed(name="NothingToDo", message="Every unit is done.")
-    return run_units(services, planned, kind=kind)
+    return worst_state([run_units(services, planned, kind=kind) for planned in plans])

@@ -78,3 +78,8 @@ def final_state(services: Services, run_id: str, published: dict[str, Any]) -> S
     if total and done == 0:
         return Failed(message=message)
     return Completed(name="CompletedWithExceptions", message=message)
+
+
+def worst_state(states: list[State[Any]]) -> State[Any]:
+    """Return the state that stands for several runs: a failed one before one with exceptions before a clean one."""
+    return max(states, key=lambda state: (state.is_failed(), state.name == "CompletedWithExceptions"))
