@@ -1,6 +1,7 @@
-"""``make demo``: a practice with 25 simulated clients has its first night, under Prefect, and ends by itself.
+"""``make demo``: a practice with 25 simulated clients has its first night of GST and TDS, under Prefect, and ends.
 
-Two of the clients do not answer their OTP before the night, one has a failing portal: what a morning looks like.
+Two of the clients do not answer before the night, one has a failing portal, one a second factor: what a morning
+looks like.
 """
 
 from __future__ import annotations
@@ -12,7 +13,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from deployments.portal import answer_phones, control, import_clients, write_settings
+from deployments.portal import (
+    answer_captchas,
+    answer_phones,
+    control,
+    import_clients,
+    import_deductors,
+    start_tds_portals,
+    tds_control,
+    write_settings,
+)
 from deployments.stack import Stack, StackError
 
 HOME = Path(".clientsync/demo")
@@ -38,22 +48,35 @@ def main() -> int:
 
 def show(console: Console, stack: Stack) -> None:
     """Play the night and the morning."""
-    console.print(f"[bold]1.[/bold] A simulated GST portal with {CLIENTS} taxpayers, and a Prefect server …")
+    console.print(
+        f"[bold]1.[/bold] Simulated GST and tax portals with {CLIENTS} clients, and a Prefect server …"
+    )
     stack.start_simulator(["--clients", str(CLIENTS), "--documents", "40", "--seed", "7"])
-    write_settings(stack)
+    tds_url = start_tds_portals(stack, ["--clients", str(CLIENTS), "--seed", "7"])
+    write_settings(stack, tds_url=tds_url)
     import_clients(stack)
+    import_deductors(stack)
     stack.start_server()
     console.print(f"   Dashboard while this runs: {stack.dashboard}")
-    console.print(f"[bold]2.[/bold] The clients' phones show OTPs; all but {' and '.join(LATE)} answer …")
-    answer_phones(stack, LATE)
-    control(stack, "POST", "faults", name="http_503", gstin=_gstin(stack, "C0012"), times=1000)
-    console.print("[bold]3.[/bold] The night: ALL modules of all clients, under Prefect …\n")
-    stack.run(["-m", "deployments.night"], quiet=False)
     console.print(
-        "\n[bold]4.[/bold] The morning: the portal answers again, one late client reads the OTP …\n"
+        f"[bold]2.[/bold] The clients' phones show OTPs, TRACES shows captchas; all but {' and '.join(LATE)} are "
+        "answered …"
+    )
+    answer_phones(stack, LATE)
+    answer_captchas(stack, tds_url, LATE)
+    control(stack, "POST", "faults", name="http_503", gstin=_gstin(stack, "C0012"), times=1000)
+    tds_control(tds_url, "POST", "second-factor", client_id="C0005", on=True)
+    console.print("[bold]3.[/bold] The night: ALL modules of GST and TDS of all clients, under Prefect …\n")
+    stack.run(["-m", "deployments.night", "night", "gst", "tds"], quiet=False)
+    console.print(
+        "\n[bold]4.[/bold] The morning: the portals answer again, one late client reads the OTP and an operator the "
+        "captcha …\n"
     )
     control(stack, "DELETE", "faults")
-    answer_phones(stack, [name for name in _all(stack) if name != LATE[0]])
+    tds_control(tds_url, "POST", "second-factor", client_id="C0005", on=False)
+    others = [name for name in _all(stack) if name != LATE[0]]
+    answer_phones(stack, others)
+    answer_captchas(stack, tds_url, others)
     stack.run(["-m", "deployments.night", "resync"], quiet=False)
 
 

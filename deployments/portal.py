@@ -7,7 +7,7 @@ environment, as references; the settings file holds none.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import httpx
 
 from deployments.stack import Stack
 
+TDS_FOLDER = "tds-portals"
 TDS_PORTALS = {"income_tax": "eportal", "traces_new": "traces-app", "traces_old": "traces61"}
 CALLS_PER_MINUTE = 60_000  # the simulator has no limit unless it is started with one
 
@@ -109,6 +110,31 @@ def provider_lines(
 def import_clients(stack: Stack) -> None:
     """Bring the simulator's taxpayers into the client master, by the command that operators use."""
     stack.run(["-m", "clientsync", "clients", "import", str(stack.home / "portal" / "clients.csv")])
+
+
+def start_tds_portals(stack: Stack, arguments: Sequence[str] = ()) -> str:
+    """Start the simulated e-filing portal and both TRACES portals; return their address."""
+    return stack.start_simulator(arguments, module="simulators.tds", folder=TDS_FOLDER)
+
+
+def import_deductors(stack: Stack) -> None:
+    """Bring the simulator's deductors into the client master and their passwords into the vault, by commands."""
+    folder = stack.home / TDS_FOLDER
+    stack.run(["-m", "clientsync", "clients", "import", str(folder / "clients.csv")])
+    stack.run(["-m", "clientsync", "secrets", "import", str(folder / "passwords.csv")])
+
+
+def answer_captchas(stack: Stack, tds_url: str, leave: Iterable[str] = ()) -> None:
+    """Let an operator read the captcha of every client with a TAN, but of those in ``leave``."""
+    stack.run(["-m", "deployments.operators", tds_url, *leave])
+
+
+def tds_control(tds_url: str, method: str, path: str, **body: Any) -> None:
+    """Call the control side of the simulated TDS portals."""
+    answer = httpx.request(
+        method, f"{tds_url}/control/{path}", json=body or None, timeout=30, trust_env=False
+    )
+    answer.raise_for_status()
 
 
 def answer_phones(stack: Stack, leave: Iterable[str] = ()) -> None:

@@ -13,7 +13,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from deployments.portal import answer_phones, import_clients, write_settings
+from deployments.portal import (
+    answer_captchas,
+    answer_phones,
+    import_clients,
+    import_deductors,
+    start_tds_portals,
+    write_settings,
+)
 from deployments.stack import Stack, StackError
 
 HOME = Path(".clientsync/up")
@@ -31,9 +38,12 @@ def main() -> int:
         try:
             console.print("Starting the simulated portal and the Prefect server …")
             address = stack.start_simulator(["--clients", "25", "--documents", "40", "--seed", "7"])
-            write_settings(stack)
+            tds_url = start_tds_portals(stack, ["--clients", "25", "--seed", "7"])
+            write_settings(stack, tds_url=tds_url)
             import_clients(stack)
+            import_deductors(stack)
             answer_phones(stack, LATE)
+            answer_captchas(stack, tds_url, LATE)
             stack.start_server()
             console.print("Deploying flows and schedules …")
             stack.deploy()
@@ -43,8 +53,10 @@ def main() -> int:
             console.print(f"[red]{error}[/red]")
             return 1
         console.print(
-            f"\nDashboard:        [bold]{stack.dashboard}[/bold]  (Deployments, gst-multi-client-sync, Custom run)\n"
-            f"Simulated portal: {address}\n"
+            f"\nDashboard:        [bold]{stack.dashboard}[/bold]  "
+            "(Deployments, gst- or tds-multi-client-sync, Custom run)\n"
+            f"Simulated GST:    {address}\n"
+            f"Simulated TDS:    {tds_url}\n"
             f"Command line:     . {write_environment(stack)}; {Path(sys.executable).parent / 'clientsync'} --help\n"
             "\nctrl-c ends everything; the data stays in .clientsync/up.",
             soft_wrap=True,

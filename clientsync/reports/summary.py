@@ -394,11 +394,14 @@ def _table(rows: list[dict[str, Any]], names: list[str]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, show_edge=False, header_style="bold", pad_edge=False, padding=(0, 1))
+    table = Table(box=SIMPLE_HEAD, show_edge=False, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     for name in names:
-        table.add_column(
-            Text(SHORT.get(name, name)), justify="left" if name == "module" else "right", no_wrap=True
-        )
+        head = SHORT.get(name, name)
+        if name == "module":  # the titles give way to the figures on a narrow terminal
+            table.add_column(Text(head), justify="left", min_width=16)
+        else:
+            width = max(len(head), *(len(str(row[name])) for row in rows))
+            table.add_column(Text(head), justify="right", no_wrap=True, min_width=width)
     for number, row in enumerate(rows):
         table.add_row(
             *(Text(str(row[name])) for name in names),
