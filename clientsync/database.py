@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from clientsync.spec.module import TableSpec
 
 BUSY_SECONDS = 60
+CACHE_KILOBYTES = 4096
+"""Page cache of each SQLite connection: the system caches the file too, and there are dozens of connections."""
 _WRITE = "clientsync_write"
 _SQLITE_FULL = {"SQLITE_FULL", "SQLITE_IOERR_WRITE"}
 _SQLITE_BROKEN = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")
@@ -78,6 +80,7 @@ def _open_sqlite(url: URL) -> Engine:
         pool_size=8,
         max_overflow=56,
         pool_timeout=BUSY_SECONDS,
+        pool_use_lifo=True,  # every connection has a page cache: work in turn fills one, not all of them
     )
 
     @event.listens_for(engine, "connect")
@@ -89,7 +92,7 @@ def _open_sqlite(url: URL) -> Engine:
             f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}",
             "PRAGMA foreign_keys=ON",
             "PRAGMA temp_store=MEMORY",
-            "PRAGMA cache_size=-65536",
+            f"PRAGMA cache_size=-{CACHE_KILOBYTES}",
         ):
             connection.execute(pragma)
 

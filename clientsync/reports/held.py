@@ -6,12 +6,12 @@ first; their amounts are exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
 from clientsync import money
 from clientsync.database import reading
@@ -125,14 +125,17 @@ def in_words(values: dict[str, Any]) -> tuple[str, int | None]:
 
 
 def read_not_asked(engine: Engine, run_id: str) -> Iterator[NotAsked]:
-    """Yield every section that units of a run did not ask, with its reason, in the order of units."""
+    """Yield every section that units of a run did not ask, with its reason, in the order of units.
+
+    What was staged is read some units at a time: sorted along with them, the database would hold that of a whole run.
+    """
     statement = (
         select(
+            _UNIT.c.unit_id,
             _UNIT.c.client_id,
             _UNIT.c.connector,
             _UNIT.c.module,
             _UNIT.c.unit_period,
-            _UNIT.c.staged,
             _CLIENT.c.name.label("client_name"),
         )
         .join(_CLIENT, _CLIENT.c.client_id == _UNIT.c.client_id, isouter=True)
@@ -141,15 +144,24 @@ def read_not_asked(engine: Engine, run_id: str) -> Iterator[NotAsked]:
     )
     titles = Titles()
     with reading(engine) as connection:
-        for row in connection.execution_options(yield_per=_CHUNK).execute(statement).mappings():
-            for cell in row["staged"].get("cells", ()):
-                if cell.get("skip"):
-                    yield NotAsked(
-                        client_id=row["client_id"],
-                        client_name=row["client_name"] or "",
-                        title=titles.of(row["connector"], row["module"]),
-                        period=row["unit_period"],
-                        section=cell["section"],
-                        kind=str(cell["skip"][0]).replace("_", " "),
-                        reason=cell["skip"][1],
-                    )
+        units = connection.execute(statement).all()
+        for start in range(0, len(units), _CHUNK):
+            part = units[start : start + _CHUNK]
+            staged = _staged_of(connection, [unit.unit_id for unit in part])
+            for unit in part:
+                for cell in staged[unit.unit_id].get("cells", ()):
+                    if cell.get("skip"):
+                        yield NotAsked(
+                            client_id=unit.client_id,
+                            client_name=unit.client_name or "",
+                            title=titles.of(unit.connector, unit.module),
+                            period=unit.unit_period,
+                            section=cell["section"],
+                            kind=str(cell["skip"][0]).replace("_", " "),
+                            reason=cell["skip"][1],
+                        )
+
+
+def _staged_of(connection: Connection, unit_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    rows = connection.execute(select(_UNIT.c.unit_id, _UNIT.c.staged).where(_UNIT.c.unit_id.in_(unit_ids)))
+    return {row.unit_id: row.staged for row in rows}

@@ -212,8 +212,9 @@ def _not_asked_rows(engine: Engine, run_id: str) -> Iterator[tuple[Any, ...]]:
 
 
 def _unit_rows(engine: Engine, run_id: str) -> Iterator[tuple[Any, ...]]:
+    read = [column for column in _UNIT.c if column.name != "staged"]  # which is most of a unit's size
     statement = (
-        select(_UNIT, _CLIENT.c.name.label("client_name"))
+        select(*read, _CLIENT.c.name.label("client_name"))
         .join(_CLIENT, _CLIENT.c.client_id == _UNIT.c.client_id, isouter=True)
         .where(_UNIT.c.run_id == run_id)
         .order_by(_UNIT.c.client_id, _UNIT.c.module, _UNIT.c.unit_period, _UNIT.c.unit_id)

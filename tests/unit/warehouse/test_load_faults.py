@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from clientsync.database import open_engine, typed_error, upgrade, writing
+from clientsync.database import CACHE_KILOBYTES, open_engine, reading, typed_error, upgrade, writing
 from clientsync.errors import (
     InvalidInput,
     OutOfSpace,
@@ -227,3 +227,17 @@ def test_writers_of_two_engines_on_one_file_wait_for_each_other(sqlite_url: str)
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
     first.dispose()
     second.dispose()
+
+
+def test_work_in_turn_keeps_one_small_page_cache_and_not_one_per_connection(sqlite_url: str) -> None:
+    engine = open_engine(sqlite_url)
+    crowd = [engine.connect() for _ in range(8)]
+    for connection in crowd:
+        connection.close()
+    used = set()
+    for _ in range(8):
+        with reading(engine) as connection:
+            used.add(id(connection.connection.driver_connection))
+            assert connection.exec_driver_sql("PRAGMA cache_size").scalar() == -CACHE_KILOBYTES
+    assert len(used) == 1
+    engine.dispose()
