@@ -30,6 +30,20 @@ SETTINGS = """\
 # [providers.gsp.credentials]
 # client_id = "vault:gsp_client_id"
 # client_secret = "vault:gsp_client_secret"
+
+# The TDS portals; passwords of clients go into the vault with `clientsync secrets import`.
+# [providers.income_tax]
+# kind = "income_tax"
+# base_url = "https://eportal.incometax.gov.in"
+# concurrency = 5
+# [providers.traces_old]
+# kind = "traces_old"
+# base_url = "https://traces61.tdscpc.gov.in"
+# concurrency = 5
+# [providers.traces_new]
+# kind = "traces_new"
+# base_url = "https://traces-app.tdscpc.gov.in"
+# concurrency = 5
 """
 
 
