@@ -19,6 +19,7 @@ SYNC = {
     "tds": "tds-multi-client-sync/tds-multi-client-sync",
 }
 ANSWER = "answer-challenge/answer-challenge"
+RECONCILE = "reconcile-tds/reconcile-tds"
 
 
 @flow(name="refresh-choices", flow_run_name="refresh choices", persist_result=False)
@@ -46,6 +47,7 @@ def choices(services: Services) -> dict[str, dict[str, list[str]]]:
         }
         for name, clients in registered.items()
     }
+    found[RECONCILE] = {name: found[SYNC["tds"]][name] for name in ("clients", "groups")}
     everybody = [label(one.client_id, one.name) for one in active]
     found[ANSWER] = {"client": [label(one, names.get(one, "")) for one in waiting] or everybody}
     return found

@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from clientsync.cli import challenge, clients, database, exports, files, held, otp, runs, secrets, setup, sync
+from clientsync.cli import (
+    challenge,
+    clients,
+    database,
+    exports,
+    files,
+    held,
+    otp,
+    reconcile,
+    runs,
+    secrets,
+    setup,
+    sync,
+)
 from clientsync.cli.screen import GuardedGroup
 
 app = typer.Typer(
@@ -45,6 +58,7 @@ app.add_typer(otp.app, name="otp")
 app.add_typer(challenge.app, name="challenge")
 files.add_to(app)
 runs.add_to(app)
+app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(held.app, name="quarantine")
 exports.add_to(app)
 app.add_typer(secrets.app, name="secrets")

@@ -83,5 +83,9 @@ class TdsConnector:
         """Return what the warehouse holds of a client, for rules that decide what need not be asked."""
         return cast(Mapping[str, Any], import_module("connectors.tds.knowledge").known(engine, client_id))
 
+    def reconcile(self, engine: Any, client_id: str, as_of: date) -> Any:
+        """Reconcile one client with what the warehouse held at the end of a day; see ``reconcile.tds.run.Result``."""
+        return import_module("connectors.tds.reconciling").reconcile(engine, client_id, as_of)
+
 
 CONNECTOR = TdsConnector()

@@ -366,10 +366,14 @@ def _dmy(day: date) -> str:
     return f"{day.day:02d}-{_MONTHS[day.month - 1]}-{day.year}"
 
 
+def status_list_begins(day: date) -> date:
+    """Return the first day of deposit that the status list reaches when it is asked on ``day``."""
+    return date(Quarter.of(day).start - YEARS_BACK, 4, 1)
+
+
 def _status_params(asking: Asking) -> dict[str, str]:
-    start = Quarter.of(asking.today).start - YEARS_BACK
     return {
-        "sdate": _dmy(date(start, 4, 1)),
+        "sdate": _dmy(status_list_begins(asking.today)),
         "edate": _dmy(asking.today),
         "cstatus": "A",
         "page": "1",

@@ -78,7 +78,7 @@ def _match_books(books: list[BookChallan], portal: list[PortalChallan]) -> Itera
             why = "No challan on the portal has this BSR, serial and day."
             yield _book_row("NOT_FOUND", book, None, why)
     for challan in left:
-        key = (*challan_words(challan_key(challan)), str(challan.amount_paise))
+        key = (*challan_words(challan_key(challan)), inr(challan.amount_paise))
         why = f"{inr(challan.amount_paise)} were paid on the portal and are not in the books."
         yield result_row(
             "NOT_IN_BOOKS",
@@ -100,7 +100,7 @@ def _book_row(status: str, book: BookChallan, challan: PortalChallan | None, why
     return result_row(
         status,
         book.client_id,
-        (*challan_words(challan_key(book)), str(book.amount_paise)),
+        (*challan_words(challan_key(book)), inr(book.amount_paise)),
         book.amount_paise,
         challan.amount_paise if challan is not None else None,
         why,
@@ -114,11 +114,13 @@ def portal_and_traces(
     balances: Iterable[TracesBalance],
     as_of: date,
     holidays: frozenset[date] = frozenset(),
+    traces_from: date | None = None,
 ) -> tuple[ReconRow, ...]:
     """R2: every challan on the portal must be on TRACES more than three working days after it was paid.
 
     Saturdays, Sundays and ``holidays`` are no working days. A challan with another amount is an error; a challan on
-    TRACES only points to a wrong span or Act, or to a payment at a counter.
+    TRACES only points to a wrong span or Act, or to a payment at a counter. Of a challan deposited before
+    ``traces_from`` the lists of TRACES say nothing unless they show it.
     """
     rows: list[ReconRow] = []
     held: dict[ChallanKey, list[TracesBalance]] = defaultdict(list)
@@ -133,12 +135,16 @@ def portal_and_traces(
     for challan in portal:
         paid[challan_key(challan)].append(challan)
     for key in paid.keys() | held.keys():
-        rows.extend(_match_traces(paid.get(key, []), held.get(key, []), as_of, holidays))
+        rows.extend(_match_traces(paid.get(key, []), held.get(key, []), as_of, holidays, traces_from))
     return ordered(rows)
 
 
 def _match_traces(
-    portal: list[PortalChallan], traces: list[TracesBalance], as_of: date, holidays: frozenset[date]
+    portal: list[PortalChallan],
+    traces: list[TracesBalance],
+    as_of: date,
+    holidays: frozenset[date],
+    traces_from: date | None,
 ) -> Iterable[ReconRow]:
     free = sorted(traces, key=lambda one: (one.amount_paise is None, one.amount_paise or 0, one.row_id))
     rest: list[PortalChallan] = []
@@ -156,7 +162,9 @@ def _match_traces(
     left = iter([one for one in free if one.row_id not in taken])
     for challan in rest:
         other = next(left, None)
-        if other is None:
+        if other is None and traces_from is not None and challan.deposited_on < traces_from:
+            yield _before_the_span(challan, traces_from)
+        elif other is None:
             yield _missing_at_traces(challan, as_of, holidays)
         elif other.amount_paise is None:
             why = "TRACES has the challan; this list of TRACES shows no amount."
@@ -174,11 +182,23 @@ def _traces_pair(status: str, challan: PortalChallan, balance: TracesBalance, wh
     return result_row(
         status,
         challan.client_id,
-        (*challan_words(challan_key(challan)), str(challan.amount_paise)),
+        (*challan_words(challan_key(challan)), inr(challan.amount_paise)),
         challan.amount_paise,
         balance.amount_paise,
         why,
         evidence=(f"portal:{challan.row_id}", f"traces:{balance.row_id}"),
+    )
+
+
+def _before_the_span(challan: PortalChallan, traces_from: date) -> ReconRow:
+    return result_row(
+        "CHL_BEFORE_TRACES_SPAN",
+        challan.client_id,
+        (*challan_words(challan_key(challan)), inr(challan.amount_paise)),
+        challan.amount_paise,
+        None,
+        f"The lists of TRACES are read from {traces_from:%d-%m-%Y} on; this challan is older and was not compared.",
+        evidence=(f"portal:{challan.row_id}",),
     )
 
 
@@ -188,7 +208,7 @@ def _missing_at_traces(challan: PortalChallan, as_of: date, holidays: frozenset[
     return result_row(
         "CHL_NOT_AT_TRACES" if is_late else "CHL_TOO_RECENT",
         challan.client_id,
-        (*challan_words(challan_key(challan)), str(challan.amount_paise)),
+        (*challan_words(challan_key(challan)), inr(challan.amount_paise)),
         challan.amount_paise,
         None,
         f"Paid {days} working days ago and not on TRACES; a bank needs up to {DAYS_TO_TRACES}.",
@@ -198,7 +218,7 @@ def _missing_at_traces(challan: PortalChallan, as_of: date, holidays: frozenset[
 
 
 def _traces_only(status: str, balance: TracesBalance, why: str) -> ReconRow:
-    key = (*challan_words(challan_key(balance)), str(balance.amount_paise or ""))
+    key = (*challan_words(challan_key(balance)), inr(balance.amount_paise) if balance.amount_paise else "")
     evidence = (f"traces:{balance.row_id}",)
     return result_row(status, balance.client_id, key, None, balance.amount_paise, why, evidence=evidence)
 

@@ -135,7 +135,7 @@ class BookDeduction:
 
 
 class StatementStatus(StrEnum):
-    """The status of a statement on TRACES, in the words of TRACES."""
+    """The status of a statement on TRACES, in the words of TRACES; ``FILED`` is all that the e-filing portal says."""
 
     NOT_AVAILABLE = "Not Available"
     PENDING = "Pending for Processing"
@@ -143,6 +143,7 @@ class StatementStatus(StrEnum):
     WITHOUT_DEFAULTS = "Processed Without Defaults"
     WITH_DEFAULTS = "Processed With Defaults"
     REJECTED = "Rejected"
+    FILED = "Filed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +346,7 @@ class DeductorInputs:
     ``has_books`` says whether the books were handed in at all: without them R1, R6 and R12 are incomplete.
     ``file_challans`` and ``file_deductees`` are the statements as they stand after corrections.
     ``closed_before`` are keys of demand (quarter or year, form, default type) that were once seen and then gone.
+    ``traces_from`` is the first day of deposit that the lists of TRACES reach, None when they reach everything.
     ``due_extensions`` are notified later due dates by (quarter label, form); ``holidays`` are bank holidays.
     """
 
@@ -355,6 +357,7 @@ class DeductorInputs:
     has_books: bool = False
     portal_challans: tuple[PortalChallan, ...] = ()
     balances: tuple[TracesBalance, ...] = ()
+    traces_from: date | None = None
     claims: tuple[Claim, ...] = ()
     book_challans: tuple[BookChallan, ...] = ()
     file_challans: tuple[FileChallan, ...] = ()

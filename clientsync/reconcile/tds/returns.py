@@ -34,6 +34,8 @@ RecordKey = tuple[str, str, int]
 
 STUCK_AFTER_DAYS = 30
 """Days after which a statement that is still pending is stuck; CPC names no limit, so it is the caller's to set."""
+_UNTOLD = (StatementStatus.REJECTED, StatementStatus.FILED)
+"""Statuses that say nothing of how a statement was processed."""
 _PENDING = (StatementStatus.PENDING, StatementStatus.NOT_AVAILABLE)
 
 
@@ -389,7 +391,7 @@ def _outcome(
     if not is_filed(group):
         return _unfiled(group, papers, due, as_of)
     first, latest = regular(group), group[-1]
-    settled = [one for one in group if one.status not in (*_PENDING, StatementStatus.REJECTED)]
+    settled = [one for one in group if one.status not in (*_PENDING, *_UNTOLD)]
     had_defaults = any(one.status is StatementStatus.WITH_DEFAULTS for one in settled)
     late = (first.filed_on - due).days if first is not None else 0
     lateness = f"It was filed {late} days late." if late > 0 else f"It was filed by {due}."

@@ -65,6 +65,18 @@ def test_r2_counts_a_bank_holiday_as_no_working_day() -> None:
     assert statuses(rows) == ["CHL_TOO_RECENT"]
 
 
+@pytest.mark.parametrize(
+    ("deposited_on", "status"),
+    [(date(2024, 3, 31), "CHL_BEFORE_TRACES_SPAN"), (date(2024, 4, 1), "CHL_NOT_AT_TRACES")],
+)
+def test_r2_says_nothing_of_absence_where_the_lists_of_traces_do_not_reach(
+    deposited_on: date, status: str
+) -> None:
+    paid = [portal(deposited_on=deposited_on)]
+    rows = portal_and_traces(paid, [], date(2026, 11, 20), traces_from=date(2024, 4, 1))
+    assert statuses(rows) == [status]
+
+
 def test_r2_matches_compares_amounts_and_shows_what_only_traces_has() -> None:
     rows = portal_and_traces(
         [portal(row_id="1"), portal(row_id="2", serial="2"), portal(row_id="3", serial="3")],

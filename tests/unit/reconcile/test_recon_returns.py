@@ -155,6 +155,15 @@ def test_r9_lets_the_latest_statement_decide(
 
 
 @pytest.mark.parametrize(
+    ("filed_on", "status"), [(date(2026, 5, 31), "FILED_ON_TIME"), (date(2026, 6, 1), "FILED_LATE")]
+)
+def test_r9_takes_a_portal_that_says_filed_only_for_no_more_than_that(filed_on: date, status: str) -> None:
+    """The e-filing portal never says that a statement was processed, so it is never called stuck."""
+    filed = [statement(status=StatementStatus.FILED, filed_on=filed_on)]
+    assert statuses(return_register(PROFILE, filed, [], date(2027, 3, 31)))[:1] == [status]
+
+
+@pytest.mark.parametrize(
     ("as_of", "status"), [(date(2026, 6, 30), "FILED_ON_TIME"), (date(2026, 7, 1), "PROCESSING_STUCK")]
 )
 def test_r9_calls_a_statement_stuck_after_thirty_days(as_of: date, status: str) -> None:
