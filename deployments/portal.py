@@ -46,11 +46,7 @@ def write_settings(stack: Stack, extra: dict[str, Any] | None = None, *, tds_url
             "SIM_SANDBOX_SECRET": sandbox["api_secret"],
         }
     )
-    lines = [f"home = {json.dumps(str(stack.home / 'data'))}"]
-    key = stack.home / "keys" / "vault.key"
-    lines.append(f"vault_key_ref = {json.dumps(f'file:{key}')}")
-    lines.append(f"prefect_api_url = {json.dumps(stack.api_url)}")
-    lines.extend(f"{name} = {json.dumps(value)}" for name, value in (extra or {}).items())
+    lines = _general(stack, extra or {})
     lines.extend(
         provider_lines(
             "gsp",
@@ -72,8 +68,34 @@ def write_settings(stack: Stack, extra: dict[str, Any] | None = None, *, tds_url
         )
     )
     if tds_url:
-        for name, prefix in TDS_PORTALS.items():
-            lines.extend(provider_lines(name, f"{tds_url}/{prefix}", {}))
+        lines.extend(_tds_lines(tds_url))
+    return _use(stack, lines)
+
+
+def write_tds_settings(stack: Stack, tds_url: str, extra: dict[str, Any] | None = None) -> Path:
+    """Write ``clientsync.toml`` for the simulated TDS portals alone and make the stack's processes use it."""
+    return _use(stack, [*_general(stack, extra or {}), *_tds_lines(tds_url)])
+
+
+def _general(stack: Stack, extra: dict[str, Any]) -> list[str]:
+    key = stack.home / "keys" / "vault.key"
+    return [
+        f"home = {json.dumps(str(stack.home / 'data'))}",
+        f"vault_key_ref = {json.dumps(f'file:{key}')}",
+        f"prefect_api_url = {json.dumps(stack.api_url)}",
+        *(f"{name} = {json.dumps(value)}" for name, value in extra.items()),
+    ]
+
+
+def _tds_lines(tds_url: str) -> list[str]:
+    return [
+        line
+        for name, prefix in TDS_PORTALS.items()
+        for line in provider_lines(name, f"{tds_url}/{prefix}", {})
+    ]
+
+
+def _use(stack: Stack, lines: list[str]) -> Path:
     path = stack.home / "clientsync.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     stack.environment["CLIENTSYNC_CONFIG"] = str(path)
