@@ -25,6 +25,8 @@ def main(portal_url: str, leave: set[str]) -> None:
         if client_id in leave:
             continue
         waiting = begin_challenge(services, client_id, "tds", "traces")
+        if waiting is None:
+            continue
         shown = httpx.get(f"{portal_url}/control/captcha", timeout=30, trust_env=False)
         shown.raise_for_status()
         accept_answer(services, waiting, str(shown.json()["text"]))

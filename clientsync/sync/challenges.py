@@ -83,8 +83,10 @@ def open_challenge(
 
 def begin_challenge(
     services: Services, client_id: str, connector_name: str, portal: str, kind: str = "captcha"
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Make a portal show what it will ask, before any unit waits for it; return the challenge.
+
+    None when the session is open already, so that there is nothing to answer.
 
     An operator who answers before the night spares its units from waiting.
 
@@ -98,7 +100,9 @@ def begin_challenge(
     finally:
         session.close()
     challenges.mark_requested(services.engine, client_id, connector_name, portal)
-    return open_challenge(services, client_id, connector_name, portal)
+    waiting = challenges.open_challenges(services.engine, client_id)
+    mine = (row for row in waiting if (row["connector"], row["portal"]) == (connector_name, portal))
+    return next(mine, None)
 
 
 def picture(services: Services, challenge: Mapping[str, Any]) -> bytes | None:

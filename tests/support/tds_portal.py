@@ -47,6 +47,7 @@ class TdsInstallation(Installation):
     def answer_captcha(self, client_id: str) -> None:
         """Ask for a picture for one client and answer it."""
         waiting = begin_challenge(self.live, client_id, "tds", "traces")
+        assert waiting is not None
         accept_answer(self.live, waiting, str(self.control("GET", "captcha")["text"]))
 
     def clients(self) -> list[dict[str, str]]:
