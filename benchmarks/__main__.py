@@ -10,6 +10,7 @@ BENCHMARKS = {
     "end-to-end": "benchmarks.end_to_end",
     "dlt": "benchmarks.dlt_merge",
     "scale": "benchmarks.scale",
+    "tds": "benchmarks.tds",
 }
 
 

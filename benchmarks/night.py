@@ -1,8 +1,13 @@
-"""One night as a process: prints seconds, peak memory in MB, units, calls, rows."""
+"""One night of a system as a process, ``python -m benchmarks.night [gst|tds]``.
+
+Prints seconds, peak memory in MB, units, calls, rows.
+"""
 
 from __future__ import annotations
 
 import logging
+import sys
+from importlib import import_module
 
 from sqlalchemy import func, select
 
@@ -11,14 +16,15 @@ from clientsync.database import reading
 from clientsync.ledger.runs import latest_run
 from clientsync.ledger.tables import SyncUnit
 from clientsync.sync.services import services_from_settings
-from flows.gst_multi_client_sync import gst_multi_client_sync
 
 
-def main() -> None:
-    """Run the flow and print its figures."""
+def main(system: str) -> None:
+    """Run the system's flow and print its figures."""
     logging.getLogger("prefect").setLevel(logging.CRITICAL)
+    name = f"{system}_multi_client_sync"
+    flow = getattr(import_module(f"flows.{name}"), name)
     began = now()
-    gst_multi_client_sync(kind="nightly", return_state=True)
+    flow(kind="nightly", return_state=True)
     seconds = now() - began
     services = services_from_settings()
     table = SyncUnit.__table__  # type: ignore[attr-defined]
@@ -32,4 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1] if len(sys.argv) > 1 else "gst")
