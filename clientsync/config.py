@@ -179,6 +179,12 @@ class Settings(BaseSettings):
         default=0.2, ge=0, le=1, description="Share of bad rows above which a section is not loaded at all"
     )
 
+    settled_rest_days: int = Field(
+        default=7,
+        ge=0,
+        description="Days after which what is settled at the tax portals is read again; 0: it is read every night",
+    )
+
     # one call
     deadline_seconds: float = Field(
         default=60.0, gt=0, description="Total time of one call, from connecting to the last byte, in seconds"

@@ -20,6 +20,7 @@ def tds_multi_client_sync(
     exclude: ExcludedClients = [],  # noqa: B006
     modules: TdsModules = ["ALL"],  # noqa: B006
     periods: list[str] = [],  # noqa: B006
+    full: bool = False,
     kind: Literal["manual", "nightly"] = "manual",
 ) -> State[Any]:
     """Synchronise the chosen TDS modules of the chosen clients.
@@ -31,6 +32,7 @@ def tds_multi_client_sync(
         modules: Untick ALL, which is all of them together, to choose.
         periods: Quarters such as 2026-27-Q2, whole years such as 2025-26, or ranges A:B. Empty: the six newest
             quarters that have ended. Only Return Summary goes by quarters; the other modules hold what stands today.
+        full: Read also what is settled and rests for some days (setting settled_rest_days).
         kind: manual, or nightly when the schedule starts it.
     """
     services = services_from_settings()
@@ -41,5 +43,6 @@ def tds_multi_client_sync(
         exclude=ids(list(exclude)),
         modules=tuple(modules),
         periods=tuple(periods),
+        full=full,
     )
     return run_units(services, plan(services, selection), kind=kind)

@@ -49,6 +49,9 @@ def sync(
             "--period", help="MMYYYY, or a range MMYYYY:MMYYYY; the newest open month when left out."
         ),
     ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read also what is settled and rests for some days.")
+    ] = False,
     dry_run: DryRun = False,
     workers: Workers = None,
     no_live: NoLive = False,
@@ -73,6 +76,7 @@ def sync(
                 exclude=many(exclude),
                 modules=many(modules) or ("ALL",),
                 periods=many(period),
+                full=full,
             ),
         )
         _go(services, planned, "manual", dry_run, workers, no_live, as_json)

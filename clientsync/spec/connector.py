@@ -50,12 +50,14 @@ class Answer:
         raw: the decrypted JSON bytes as they came, one item per page or file.
         calls: HTTP calls it cost, retries included.
         version: version of the endpoint's contract that was used.
+        asked_at: when the portal was asked, None: just now; an answer that is used again is older.
     """
 
     payload: Any
     raw: tuple[bytes, ...]
     calls: int
     version: str
+    asked_at: datetime | None = None
 
 
 class PortalSession(Protocol):

@@ -37,6 +37,10 @@ class Deletes(StrEnum):
     KEEP = "keep"  # the source lists only what is new, so absence says nothing
 
 
+NO_PERIOD = "current"
+"""Unit period of a unit that has none."""
+
+
 class Cadence(StrEnum):
     """What one unit of the module spans."""
 
@@ -124,13 +128,14 @@ class Context:
 
 
 class SkipKind(StrEnum):
-    """The proof on which a section is not asked."""
+    """The proof on which a section is not asked, or the setting that leaves it out."""
 
     EMPTY_BY_COUNT = "empty_by_count"  # a summary read in this unit counts zero rows
     UNCHANGED_BY_CHECKSUM = "unchanged_by_checksum"  # a summary's checksum equals that of the stored rows
     FINAL = "final"  # by law nothing can change any more, and the stored rows were read after that
     NOT_APPLICABLE = "not_applicable"  # by law there is no such statement for this client and period
     SWITCHED_OFF = "switched_off"  # the operator's settings leave it out; nothing is claimed of the data
+    RESTING = "resting"  # settled and read some days ago, to be read again; nothing is claimed of the data
 
 
 @dataclass(frozen=True)
@@ -190,8 +195,11 @@ class Asking:
         filings: filed returns of this client known so far.
         settings: per-client switches, for example ``generate_2b``.
         shared: what units of other modules, fetched earlier in this run for the same client and the same or no
-            period, left by ``Module.share``: module name to value.
+            period, left by ``Module.share``: module name to value. A unit without a period sees, of a module that
+            goes by periods, a mapping of unit period to value.
         known: what the warehouse holds of this client, as the connector's ``known`` reads it.
+        rest_days: how many days a settled section may rest after it was read, 0: nothing rests in this run.
+        unanswered: sections of the unit that were last asked in vain.
     """
 
     gstin: str
@@ -208,6 +216,8 @@ class Asking:
     known: Mapping[str, Any] = field(default_factory=dict)
     quarter: Quarter | None = None
     deductor: Deductor | None = None
+    rest_days: int = 0
+    unanswered: frozenset[str] = frozenset()
 
     def filed(self, return_type: str) -> Filing | None:
         """Return the filing of ``return_type`` for this unit's period, None when the register has none."""

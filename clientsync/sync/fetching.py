@@ -51,6 +51,7 @@ SKIP_OUTCOME = {
     SkipKind.FINAL: Outcome.NOT_ASKED,
     SkipKind.NOT_APPLICABLE: Outcome.NOT_APPLICABLE,
     SkipKind.SWITCHED_OFF: Outcome.NOT_ASKED,
+    SkipKind.RESTING: Outcome.NOT_ASKED,
 }
 
 
@@ -76,6 +77,8 @@ class UnitInput:
     shared: Mapping[str, Any] = field(default_factory=dict)
     known: Mapping[str, Any] = field(default_factory=dict)
     deductor: Deductor | None = None
+    rest_days: int = 0
+    unanswered: frozenset[str] = frozenset()
 
 
 def problem_of(error: SyncError, section: str = "") -> Problem:
@@ -105,6 +108,8 @@ def asking_of(unit: UnitInput, module: Module, services: Any) -> Asking:
         settings=unit.settings,
         shared=unit.shared,
         known=unit.known,
+        rest_days=unit.rest_days,
+        unanswered=unit.unanswered,
     )
 
 
@@ -346,7 +351,7 @@ def read_answer(
             payloads=() if same else raws,
             calls=calls,
             version=pages[0].version,
-            asked_at=asking.now,
+            asked_at=min((page.asked_at for page in pages if page.asked_at), default=asking.now),
         )
         if same and memory is not None:
             cell.row_count = memory.rows

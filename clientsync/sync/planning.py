@@ -39,6 +39,7 @@ class Selection:
         modules: labels of module groups, or ``ALL``; names of single modules are accepted too.
         periods: what the connector's calendar has: MMYYYY, or quarters and years (2025-26-Q4, 2025-26), and
             ranges A:B; empty means the newest open month, or the newest six quarters that have ended.
+        full: nothing rests: what is settled is read again although it was read some days ago.
     """
 
     connector: str = "gst"
@@ -47,6 +48,7 @@ class Selection:
     exclude: tuple[str, ...] = ()
     modules: tuple[str, ...] = (ALL,)
     periods: tuple[str, ...] = ()
+    full: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain JSON, for the ledger."""
@@ -57,6 +59,7 @@ class Selection:
             "exclude": list(self.exclude),
             "modules": list(self.modules),
             "periods": list(self.periods),
+            "full": self.full,
         }
 
 
@@ -243,11 +246,17 @@ def plan(services: Services, selection: Selection) -> Plan:
     return result
 
 
-def plan_of_keys(services: Services, keys: Sequence[UnitKey], *, parent_run_id: str | None) -> Plan:
-    """Return a plan of exactly these units, for a retry, a resume or an answered challenge."""
+def plan_of_keys(
+    services: Services, keys: Sequence[UnitKey], *, parent_run_id: str | None, full: bool = False
+) -> Plan:
+    """Return a plan of exactly these units, for a retry, a resume or an answered challenge.
+
+    With ``full`` nothing of them rests.
+    """
     names = sorted({key.connector for key in keys})
     result = Plan(
-        selection=Selection(connector=names[0] if names else "gst", modules=()), parent_run_id=parent_run_id
+        selection=Selection(connector=names[0] if names else "gst", modules=(), full=full),
+        parent_run_id=parent_run_id,
     )
     wanted = sorted({key.client_id for key in keys})
     if wanted:

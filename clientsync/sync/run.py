@@ -26,6 +26,7 @@ from clientsync.ledger.runs import Unit
 from clientsync.ledger.tables import SyncRun, SyncUnit
 from clientsync.outcomes import Outcome, UnitState
 from clientsync.registry import connector
+from clientsync.spec.module import NO_PERIOD
 from clientsync.staged import LoadResult, Problem, StagedUnit
 from clientsync.sync.fetching import fetch_unit, problem_of
 from clientsync.sync.loading_line import LoadingLine
@@ -192,7 +193,13 @@ class Run:
                 return adopted
             shared = self._shared_with(unit)
             known = unit_input(
-                self.services, client, unit, self._filings(client), shared, self._known(client)
+                self.services,
+                client,
+                unit,
+                self._filings(client),
+                shared,
+                self._known(client),
+                is_full=self.plan.selection.full,
             )
             with self.sessions.of(client) as session:
                 self._check_stop()
@@ -215,13 +222,15 @@ class Run:
             raise StopRequested(f"The run was stopped: {self.stopped_by.message}")
 
     def _shared_with(self, unit: Unit) -> dict[str, Any]:
-        """Return what earlier units of this run left for units of the same client and the same or no period."""
-        found = {}
-        for name in connector(unit.key.connector).module_names():
-            for period in (unit.key.unit_period, "current"):
-                value = self._shared.get((unit.key.client_id, name, period))
-                if value is not None:
-                    found[name] = value
+        """Return what earlier units of this run left for this one; see ``Asking.shared``."""
+        found: dict[str, Any] = {}
+        for (client_id, name, period), value in list(self._shared.items()):
+            if client_id != unit.key.client_id:
+                continue
+            if period in (unit.key.unit_period, NO_PERIOD):
+                found[name] = value
+            elif unit.key.unit_period == NO_PERIOD:
+                found.setdefault(name, {})[period] = value
         return found
 
     def _filings(self, client: ClientFacts) -> Sequence[Any]:

@@ -104,7 +104,14 @@ def attach(services: Services, run_id: str) -> Run:
     """
     _known_run(services, run_id)
     units = runs.units_of(services.engine, run_id)
-    planned = plan_of_keys(services, [unit.key for unit in units], parent_run_id=None)
+    with reading(services.engine) as connection:
+        selection = connection.execute(select(_RUN.c.selection).where(_RUN.c.run_id == run_id)).scalar_one()
+    planned = plan_of_keys(
+        services,
+        [unit.key for unit in units],
+        parent_run_id=None,
+        full=bool(selection.get("full")),
+    )
     return Run(services, planned, run_id, units, owns=False)
 
 

@@ -38,8 +38,10 @@ def unit_input(
     filings: Sequence[Filing],
     shared: Mapping[str, Any] | None = None,
     known: Mapping[str, Any] | None = None,
+    *,
+    is_full: bool = False,
 ) -> UnitInput:
-    """Read what the ledger remembers of a unit's sections."""
+    """Read what the ledger remembers of a unit's sections; when all is asked, ``is_full``, nothing rests."""
     with reading(services.engine) as connection:
         rows = connection.execute(
             select(_CELL).where(
@@ -51,7 +53,10 @@ def unit_input(
         ).mappings()
         memory: dict[str, CellMemory] = {}
         queued: dict[str, QueuedFile] = {}
+        unanswered: set[str] = set()
         for row in rows:
+            if not Outcome(row["outcome"]).is_done:
+                unanswered.add(row["section"])
             if row["asked_at"] is not None:
                 memory[row["section"]] = CellMemory(
                     asked_at=row["asked_at"],
@@ -74,6 +79,8 @@ def unit_input(
         shared=shared or {},
         known=known or {},
         deductor=client.deductor,
+        rest_days=0 if is_full else services.settings.settled_rest_days,
+        unanswered=frozenset(unanswered),
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, Table, select
 
 from clientsync.database import reading
 from clientsync.warehouse.schema import warehouse_table
-from connectors.tds import certificates, challans, receipts, return_summary, unconsumed_challans
+from connectors.tds import certificates, challans, notices, receipts, return_summary, unconsumed_challans
 from connectors.tds.statement_rows import FILE_DEDUCTEE
 
 
@@ -22,7 +22,8 @@ def known(engine: Engine, client_id: str) -> Mapping[str, Any]:
     ``challans``: dicts of bsr, serial, deposited_on, amount_paise, act. ``details``: CINs whose heads are stored.
     ``consumption``: (bsr, serial, deposited_on) to available_paise and status. ``statements``: (quarter, form) to
     dicts of token, kind, status, filed_on, processed_on. ``certificates``: dicts of number, act, year, pan, source,
-    verified_on. ``certificate_notices``: numbers that the inbox announced.
+    verified_on. ``certificate_notices``: numbers that the inbox announced. ``statuses``: dicts of bsr, serial,
+    deposited_on, status, is_claimed. ``requests``: dicts of section, status.
 
     Raises:
         WarehouseError: when a value is read and the database cannot be.
@@ -111,6 +112,15 @@ def _notices(of: _Knowledge) -> set[str]:
     return {row["number"] for row in of.rows(warehouse_table(certificates.NOTICES).core, "number")}
 
 
+def _statuses(of: _Knowledge) -> list[dict[str, Any]]:
+    table = warehouse_table(unconsumed_challans.STATUSES).core
+    return of.rows(table, "bsr", "serial", "deposited_on", "status", "is_claimed")
+
+
+def _requests(of: _Knowledge) -> list[dict[str, Any]]:
+    return of.rows(warehouse_table(notices.REQUESTS).core, "section", "status")
+
+
 _READERS: dict[str, Callable[[_Knowledge], Any]] = {
     "challans": _challans,
     "details": _details,
@@ -118,4 +128,6 @@ _READERS: dict[str, Callable[[_Knowledge], Any]] = {
     "statements": _statements,
     "certificates": _certificates,
     "certificate_notices": _notices,
+    "statuses": _statuses,
+    "requests": _requests,
 }

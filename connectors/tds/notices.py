@@ -26,15 +26,19 @@ from clientsync.spec.module import (
     Record,
     Row,
     Section,
+    Skip,
     TableSpec,
 )
 from connectors.gst.shapes import leaves, only_known
 from connectors.tds import fields, forms, identifiers
+from connectors.tds.rests import is_unchanged, rest, rows_checksum
 
 CERTIFICATE_CATEGORY = "42"
 """Category of the inbox for certificates under s.197 or 206C; the other codes are not published."""
 DIN_MANDATORY_FROM = date(2019, 10, 1)
 """Communications carry a DIN from this day. Source: CBDT Circular 19/2019 of 14-08-2019."""
+ENDED_REQUESTS = frozenset({"Available", "Failed", "Disabled", "Not Available"})
+"""Statuses in which nothing is pending any more."""
 REQUEST_STATUSES = ("Submitted", "Available", "Failed", "Disabled", "Not Available")
 """Source: TRACES, requested downloads; the new portal's words are brought to these."""
 _REQUEST_WORDS = {
@@ -340,6 +344,30 @@ def _expiry_follows_request(_: Any, records: Sequence[Record], __: Context) -> I
         yield Finding("TDS-NO-EXPIRY", "A file expired before it was asked for.", is_halting=False)
 
 
+_ACTIONS_CHECKSUM = rows_checksum("eProceedings")
+
+
+def _nothing_moved(asking: Asking, section: Section) -> Skip | None:
+    """Resting: what is for information only, while the proceedings that ask for action are as before.
+
+    A proceeding that is dealt with moves from there to here, so a change there ends the rest.
+    """
+    if not is_unchanged(asking, "proceedings_fya", _ACTIONS_CHECKSUM):
+        return None
+    return rest(asking, section, "it is for information, and the proceedings for action are as before")
+
+
+def _none_pending(asking: Asking, section: Section) -> Skip | None:
+    """Resting: every file that was asked for is there or refused."""
+    stored = [one for one in asking.known.get("requests", ()) if one["section"] == section.name]
+    memory = asking.memory.get(section.name)
+    if memory is None or memory.rows > len(stored):
+        return None
+    if any(one["status"] not in ENDED_REQUESTS for one in stored):
+        return None
+    return rest(asking, section, "no requested file is pending")
+
+
 def _flag(_: Asking, *, flag: str) -> dict[str, str]:
     return {"flag": flag}
 
@@ -450,6 +478,8 @@ def _proceedings_section(name: str, flag: str) -> Section:
         parse=_proceedings,
         tables=("tds__notice",),
         params=partial(_flag, flag=flag),
+        skip=(_nothing_moved,) if flag == "FYI" else (),
+        checksum=_ACTIONS_CHECKSUM if flag == "FYA" else None,
         integrity=(only_known(_PROCEEDING_SHAPE, "the list of proceedings"), _carries_what_it_must),
     )
 
@@ -485,6 +515,7 @@ MODULE = Module(
             parse=_requests,
             tables=("tds__download_request",),
             params=partial(_page, first="1"),
+            skip=(_none_pending,),
             integrity=(
                 only_known(_REQUEST_SHAPE, "the list of requests"),
                 fields.all_rows("records", "rows", "Requests"),
@@ -499,6 +530,7 @@ MODULE = Module(
             parse=_new_requests,
             tables=("tds__download_request",),
             params=partial(_page, first="0"),
+            skip=(_none_pending,),
             integrity=(
                 only_known(_NEW_REQUEST_SHAPE, "the list of requests"),
                 fields.all_rows("totalElements", "content", "Requests"),

@@ -1,8 +1,9 @@
 """Return summary: every statement that was filed for a quarter, how far its processing is, and why one was rejected.
 
 Statements under the Act of 1961 come from the status grid of old TRACES, those under the Act of 2025 from the filed
-forms of the e-filing portal. Invariant: a filed statement never vanishes; a changed status stays in its history. An
-empty answer says only that the portal shows no statement, not that none was due.
+forms of the e-filing portal, which are asked once a run for all forms and quarters. Invariant: a filed statement never
+vanishes; a changed status stays in its history. An empty answer says only that the portal shows no statement, not that
+none was due.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from clientsync.spec.module import (
 from connectors.gst.shapes import leaves, only_known
 from connectors.tds import fields, forms, identifiers
 from connectors.tds.forms import StatementStatus
+from connectors.tds.rests import rest
 
 PAGE_ROWS = 100
 """Rows of a full page of filed forms; the portal client asks for so many."""
@@ -123,9 +125,11 @@ def _statuses(payload: Any, context: Context) -> Iterable[Record]:
         yield fields.row("tds__statement", raw, make)
 
 
-def _filed_forms(payload: Any, context: Context) -> Iterable[Record]:
-    """Read the forms of the quarter that is asked; the portal lists those of all quarters."""
+def _filed_forms(payload: Any, context: Context, *, form: str) -> Iterable[Record]:
+    """Read what is filed on one form for the quarter of the unit; the portal lists all forms and quarters."""
     for raw in fields.items(payload, "forms"):
+        if _other_form(raw, form):
+            continue
 
         def make(raw: Any = raw) -> dict[str, Any]:
             status = forms.status_name(fields.text(raw, "statusDesc", required=True))
@@ -148,6 +152,28 @@ def _filed_forms(payload: Any, context: Context) -> Iterable[Record]:
         record = fields.row("tds__statement", raw, make)
         if record.problem is not None or _label(record) == context.unit_period:
             yield record
+
+
+def _other_form(raw: Any, form: str) -> bool:
+    """Whether a row is about another form; one whose form cannot be read is left to all of them."""
+    return _named(raw) not in ("", form)
+
+
+def _named(raw: Any) -> str:
+    name = raw.get("formTypeCd") if isinstance(raw, Mapping) else None
+    return forms.form_name(name) if isinstance(name, str) else ""
+
+
+def _unknown_forms(payload: Any, _: Sequence[Record], __: Context) -> Iterable[Finding]:
+    """Warn of forms that are none of the statements: they are left out, and one may be a statement renamed."""
+    names = {_named(raw) for raw in fields.items(payload, "forms")} - {"", *forms.ALL_FORMS}
+    if names:
+        yield Finding(
+            "TDS-RS-OTHER-FORM",
+            f"Filed forms of {len(names)} further kinds are left out, because they are no known statement of tax "
+            "deduction.",
+            is_halting=False,
+        )
 
 
 def _statement(
@@ -269,8 +295,26 @@ def _grid_params(asking: Asking, *, form: str) -> dict[str, str]:
     }
 
 
-def _filed_params(_: Asking, *, form: str) -> dict[str, str]:
-    return {"formTypeCd": form, "currentPage": "0"}
+def _filed_params(_: Asking) -> dict[str, str]:
+    """Ask for all forms at once, so that the units of all quarters and forms share one answer of the run."""
+    return {"formTypeCd": "", "currentPage": "0"}
+
+
+def _by_form(payload: Any, *, form: str) -> Sequence[dict[str, str]]:
+    """Ask for the form by name when the list of all forms is empty: it may be that the portal wants a name."""
+    return () if fields.items(payload, "forms") else ({"formTypeCd": form},)
+
+
+def _resting(asking: Asking, section: Section, *, form: str) -> Skip | None:
+    """Resting: all statements of the quarter that TRACES showed are stored, and processed without defaults or cured."""
+    if asking.quarter is None:
+        return None
+    known = asking.known.get("statements", {}).get((asking.quarter.label, form), ())
+    memory = asking.memory.get(section.name)
+    if memory is None or memory.rows != len(known) or not forms.is_settled(known):
+        return None
+    why = f"the statements {form} of {asking.quarter} are processed without defaults"
+    return rest(asking, section, why, details=("rejection_reason",))
 
 
 def _quarter(asking: Asking) -> Quarter:
@@ -400,7 +444,7 @@ def _old_section(form: str) -> Section:
         parse=_statuses,
         tables=("tds__statement",),
         params=partial(_grid_params, form=form),
-        skip=_skips(form),
+        skip=(*_skips(form), partial(_resting, form=form)),
         integrity=(
             only_known(_GRID_SHAPE, "the status grid"),
             fields.all_rows("records", "rows", f"Statements {form}"),
@@ -416,18 +460,38 @@ def _new_section(form: str) -> Section:
     return Section(
         name=section_name(form),
         endpoint="income_tax.filed_forms",
-        parse=_filed_forms,
+        parse=partial(_filed_forms, form=form),
         tables=("tds__statement",),
-        params=partial(_filed_params, form=form),
+        params=_filed_params,
         skip=_skips(form),
         integrity=(
             only_known(_FILED_SHAPE, "the filed forms"),
-            fields.all_rows("totalElements", "forms", f"Filed forms {form}"),
+            fields.all_rows("totalElements", "forms", "Filed forms"),
             _about(form),
+            _unknown_forms,
         ),
+        more=partial(_by_form, form=form),
         next_page=fields.next_listed_page("totalElements", "forms", PAGE_ROWS, "currentPage"),
         merge=fields.merge_rows("forms"),
     )
+
+
+def _share(asking: Asking) -> list[date]:
+    """Leave the newest days on which a statement under the Act of 1961 was filed and processed."""
+    if asking.quarter is None or asking.quarter.act != "1961":
+        return []
+    days: set[date] = set()
+    for form in forms.NEW_FORMS:
+        name = section_name(form)
+        if name in asking.answers:
+            for raw in fields.items(asking.answers[name], "rows"):
+                record = fields.row("tds__statement", raw, partial(_days, raw))
+                days.update(day for day in record.values.values() if record.problem is None and day)
+    return sorted(days)[-2:]
+
+
+def _days(raw: Any) -> dict[str, Any]:
+    return {"filed_on": fields.day(raw, "dtoffiling"), "processed_on": fields.day(raw, "dtofprcng")}
 
 
 def _skips(form: str) -> tuple[Callable[[Asking, Section], Skip | None], ...]:
@@ -457,4 +521,5 @@ MODULE = Module(
     tables=(STATEMENTS, REJECTIONS),
     cadence=Cadence.QUARTER,
     naive_calls=4,
+    share=_share,
 )

@@ -1,15 +1,30 @@
-"""One session of a deductor: every question goes to the portal that its endpoint names, and opens only that one."""
+"""One session of a deductor: every question goes to the portal that its endpoint names, and opens only that one.
+
+A list that several units of a run read is asked once: its answer is used again for the same question, costs nothing
+then, and carries the moment at which the portal gave it. Invariant: no answer outlives the session or a refusal.
+"""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from clientsync.errors import InvalidSpec, UnknownName
+from clientsync import money
+from clientsync.errors import InvalidSpec, SyncError, UnknownName
 from clientsync.spec.connector import Answer, ClientIdentity, Question
 
 PORTALS = {"income_tax": "connectors.income_tax", "traces": "connectors.traces"}
+REPEATED = frozenset({"income_tax.filed_forms", "traces_old.inbox"})
+"""Lists that more than one unit of a run reads: forms of every quarter, notices and certificates."""
+USED_FOR = timedelta(hours=6)
+"""How old an answer may be to be used again; as old as one that an interrupted run left."""
+KEPT_ANSWERS = 40
+KEPT_BYTES = 2_000_000
+"""So much is kept of one client; what is more is asked again."""
+
 _OF_PREFIX = {"income_tax": "income_tax", "traces_old": "traces", "traces_new": "traces"}
 
 
@@ -52,6 +67,7 @@ class TdsSession:
         self._client = client
         self._services = services
         self._open: dict[str, SinglePortalSession] = {}
+        self._kept: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[datetime, Answer]] = {}
 
     def at(self, portal: str) -> SinglePortalSession:
         """Return the session at one portal.
@@ -68,11 +84,36 @@ class TdsSession:
         return found
 
     def ask(self, question: Question) -> Answer:
-        """Ask the portal that the endpoint names."""
+        """Ask the portal that the endpoint names, or use what it answered to the same question a while ago."""
         prefix = question.endpoint.partition(".")[0]
         if prefix not in _OF_PREFIX:
             raise InvalidSpec(f"No portal has the endpoint {question.endpoint}.")
-        return self.at(_OF_PREFIX[prefix]).ask(question)
+        if question.endpoint not in REPEATED:
+            return self.at(_OF_PREFIX[prefix]).ask(question)
+        key = question.endpoint, tuple(sorted(question.params.items()))
+        now = self._services.now()
+        kept = self._kept.get(key)
+        if kept is not None and now - kept[0] <= USED_FOR:
+            # parsed anew, so that no unit can change what another one reads
+            return replace(kept[1], payload=money.loads(kept[1].raw[0]), calls=0, asked_at=kept[0])
+        try:
+            answer = self.at(_OF_PREFIX[prefix]).ask(question)
+        except SyncError:
+            self._forget(question.endpoint)
+            raise
+        self._keep(key, now, answer)
+        return answer
+
+    def _keep(self, key: tuple[str, tuple[tuple[str, str], ...]], moment: datetime, answer: Answer) -> None:
+        size = sum(len(raw) for _, one in self._kept.values() for raw in one.raw)
+        fits = len(self._kept) < KEPT_ANSWERS and size + sum(map(len, answer.raw)) <= KEPT_BYTES
+        if fits and len(answer.raw) == 1:
+            self._kept[key] = moment, replace(answer, payload=None)
+
+    def _forget(self, endpoint: str) -> None:
+        """Drop the pages of a list that was not read whole, so that old pages are never joined with new ones."""
+        for key in [one for one in self._kept if one[0] == endpoint]:
+            del self._kept[key]
 
     def request_challenge(self, portal: str, kind: str) -> bytes | None:
         """Make a portal show what a person must answer; return its picture, None when there is none."""
@@ -96,3 +137,4 @@ class TdsSession:
             for session in self._open.values():
                 stack.callback(session.close)
             self._open.clear()
+            self._kept.clear()

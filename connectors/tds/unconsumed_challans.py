@@ -1,14 +1,12 @@
 """What TRACES says of challans: what is left of them, whether they are claimed, and which statement claimed how much.
 
-The grids are read whole and cost a page each; who consumed a challan is asked again only when its status or what is
-left of it has changed since it was last answered. Invariant: amount + excess = consumed + available, to one rupee.
-Shapes: TDS reference 3.3.
+The grids are read whole and cost a page each; the list of statuses rests while nothing that changes it is seen. Who
+consumed a challan is asked again only when its status or what is left of it has changed since it was last answered.
+Invariant: amount + excess = consumed + available, to one rupee. Shapes: TDS reference 3.3.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -27,10 +25,13 @@ from clientsync.spec.module import (
     Record,
     Row,
     Section,
+    Skip,
     TableSpec,
 )
 from connectors.gst.shapes import leaves, only_known
 from connectors.tds import fields, forms, identifiers
+from connectors.tds.challans import newest_statements
+from connectors.tds.rests import is_unchanged, last_read, rest, rows_checksum
 
 NEW_ACT_BEGAN = date(FIRST_YEAR_OF_THE_NEW_ACT, 4, 1)
 """No challan of the Income-tax Act, 2025 is older (s.536 of that Act)."""
@@ -39,6 +40,7 @@ YEARS_BACK = 2
 TOLERANCE_PAISE = 100
 """V27: one rupee."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_GRID_CHECKSUM = rows_checksum("rows")
 _UNCLAIMED = frozenset({"unclaimed", "u", ""})
 
 _GRID = {**leaves("page total records"), "asked": leaves("page sdate edate cstatus")}
@@ -340,16 +342,6 @@ def _merger(rows: str) -> Callable[[Sequence[Any]], Any]:
     return lambda pages: {**pages[-1], rows: [one for page in pages for one in fields.items(page, rows)]}
 
 
-def _checksum(rows: str) -> Callable[[Any], str]:
-    """Return what identifies an unchanged list whose question names today: its rows alone."""
-
-    def checksum(payload: Any) -> str:
-        text = json.dumps(fields.items(payload, rows), sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    return checksum
-
-
 def _whole(count: str, what: str) -> Integrity:
     """Return the rule: as many rows as the source counts, and no challan twice over pages."""
 
@@ -417,13 +409,13 @@ def _consumption_known(asking: Asking) -> dict[identifiers.ChallanKey, tuple[int
     }
 
 
-def _changed(asking: Asking, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
+def _changed(asking: Asking, statuses: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """Yield the claimed challans whose consumption was never asked, or whose status or rest is another than then.
 
     A challan that the grid of unconsumed ones does not list has nothing left.
     """
     grid, known = _unconsumed(asking), _consumption_known(asking)
-    for one in _good(rows, _status_row):
+    for one in statuses:
         if not one["is_claimed"]:
             continue
         before = known.get(_key(one))
@@ -448,7 +440,7 @@ def _follow(payload: Any, asking: Asking) -> Sequence[tuple[str, dict[str, str]]
                 "bsrCode": one["bsr"],
             },
         )
-        for one in _changed(asking, fields.items(payload, "rows"))
+        for one in _changed(asking, _good(fields.items(payload, "rows"), _status_row))
         if _key(one) in amounts
     ]
     return questions or None
@@ -466,6 +458,29 @@ def _without_amount(records: Sequence[Record], asking: Asking) -> Iterable[Findi
             "not known. Fetch the challans of the e-filing portal first.",
             is_halting=False,
         )
+
+
+def _quiet(asking: Asking, section: Section) -> Skip | None:
+    """Resting: nothing that changes a status has been seen since the list was read.
+
+    A challan comes unclaimed or is claimed by a statement. The first shows in tonight's grid of unconsumed ones, the
+    second in the statements of tonight; a challan without its consumption ends the rest as well.
+    """
+    read_on, stored = last_read(asking, section.name), asking.known.get("statuses", ())
+    memory = asking.memory.get(section.name)
+    if read_on is None or memory is None or memory.rows != len(stored):
+        return None
+    if not is_unchanged(asking, "unconsumed", _GRID_CHECKSUM):
+        return None
+    challans = [*asking.known.get("challans", ()), *(asking.shared.get("challans") or ())]
+    paid = (one["deposited_on"] for one in challans if one["act"] == "1961")
+    if any(day >= read_on for day in (*paid, *newest_statements(asking))):
+        return None
+    amounts = _amounts(asking)
+    if any(_key(one) in amounts for one in _changed(asking, stored)):
+        return None
+    why = "the unconsumed challans are as before, and no payment or statement under the Act of 1961 is new"
+    return rest(asking, section, why, details=("consumption",))
 
 
 def _number_checks(letter: str) -> tuple[Check, ...]:
@@ -632,6 +647,7 @@ MODULE = Module(
                 _whole("records", "The grid of unconsumed challans"),
                 only_known(_UNCONSUMED_SHAPE, "the grid of unconsumed challans"),
             ),
+            checksum=_GRID_CHECKSUM,
             next_page=_next_of_grid,
             merge=_merger("rows"),
         ),
@@ -641,12 +657,13 @@ MODULE = Module(
             parse=_reader(STATUSES.name, "rows", _status_row),
             tables=(STATUSES.name,),
             params=_status_params,
+            skip=(_quiet,),
             integrity=(
                 _whole("records", "The list of challans"),
                 only_known(_STATUS_SHAPE, "the list of challans"),
             ),
             reconcile=_without_amount,
-            checksum=_checksum("rows"),
+            checksum=rows_checksum("rows"),
             next_page=_next_of_grid,
             merge=_merger("rows"),
             follow=_follow,
@@ -671,7 +688,7 @@ MODULE = Module(
                 _whole("totalElements", "The list of challans of the new portal"),
                 only_known(_NEW_SHAPE, "the list of challans of the new portal"),
             ),
-            checksum=_checksum("content"),
+            checksum=rows_checksum("content"),
             next_page=_next_of_new,
             merge=_merger("content"),
         ),

@@ -182,7 +182,7 @@ def test_questions_carry_start_year_code_of_the_quarter_and_form() -> None:
         "formType": "26Q",
         "page": "1",
     }
-    assert MODULE.section("form_140").params(asking(Q1)) == {"formTypeCd": "140", "currentPage": "0"}
+    assert MODULE.section("form_140").params(asking(Q1)) == {"formTypeCd": "", "currentPage": "0"}
 
 
 def test_all_pages_of_the_grid_are_joined() -> None:
@@ -304,3 +304,29 @@ def test_the_rule_of_a_rejection() -> None:
     payload = {"asked": {"formType": "26Q", "tokenno": "1"}, "rows": [{"failMsg": "x"}]}
     [one] = parsed(MODULE, "rejection_reason", payload, context("rejection_reason", Q4))
     assert breaches(MODULE, "tds__statement_rejection", [one.values]) == ["TDS-RS-R01"]
+
+
+def test_one_list_of_all_forms_is_read_by_each_form_for_itself() -> None:
+    rows = filed(FORM, {**FORM, "formTypeCd": "Form 138", "ackNum": "770000000027094"})
+    [one] = parsed(MODULE, "form_140", rows, context("form_140", Q1))
+    [two] = parsed(MODULE, "form_138", rows, context("form_138", Q1))
+    assert (one.values["form"], two.values["form"]) == ("140", "138")
+
+
+def test_a_row_whose_form_cannot_be_read_is_a_problem_for_every_form() -> None:
+    rows = filed({**FORM, "formTypeCd": None})
+    for form in ("138", "140"):
+        [one] = parsed(MODULE, f"form_{form}", rows, context(f"form_{form}", Q1))
+        assert one.problem == "formTypeCd is missing"
+
+
+def test_filed_forms_of_an_unknown_kind_are_told() -> None:
+    seen = findings(MODULE, "form_140", filed(FORM, {**FORM, "formTypeCd": "24G"}), context("form_140", Q1))
+    assert codes(seen) == [("TDS-RS-OTHER-FORM", False)]
+
+
+def test_an_empty_list_of_all_forms_is_believed_only_after_asking_by_name() -> None:
+    more = MODULE.section("form_140").more
+    assert more is not None
+    assert list(more(filed())) == [{"formTypeCd": "140"}]
+    assert list(more(filed(FORM))) == []

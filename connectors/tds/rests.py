@@ -1,0 +1,68 @@
+"""Rules by which settled things rest: they are read again after some days, and are shown as not asked until then.
+
+A rest is no proof. It claims nothing of the data, names the day of the last reading and the next one, and ends with
+the first sign of a change. Invariant: what was asked in vain, or has a detail that was, never rests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from datetime import date, timedelta
+from typing import Any
+
+from clientsync.clock import INDIA
+from clientsync.spec.module import Asking, Section, Skip, SkipKind
+from connectors.gst.skips import proven
+from connectors.tds import fields
+
+QUIET_DAYS = 90
+"""So many days without a payment or statement under an Act that has ended let its payment history rest."""
+
+
+def last_read(asking: Asking, section: str) -> date | None:
+    """Return the Indian day of the last whole answer of a section, None when it has none that stands."""
+    memory = asking.memory.get(section)
+    if memory is None or not proven(memory):
+        return None
+    return memory.asked_at.astimezone(INDIA).date()
+
+
+def rest(asking: Asking, section: Section, why: str, *, details: Iterable[str] = ()) -> Skip | None:
+    """Return the rest of a settled section, None when its time is over or something of it has no answer.
+
+    Args:
+        asking: the state of the unit.
+        section: that would be asked.
+        why: what makes it settled, in words.
+        details: sections that follow it up.
+    """
+    read_on = last_read(asking, section.name)
+    if read_on is None or asking.unanswered.intersection((section.name, *details)):
+        return None
+    again_on = read_on + timedelta(days=asking.rest_days)
+    if not read_on <= asking.today < again_on:
+        return None
+    return Skip(
+        SkipKind.RESTING,
+        f"{why}; read on {read_on:%d-%m-%Y}, read again on {again_on:%d-%m-%Y} (settled_rest_days)",
+    )
+
+
+def rows_checksum(name: str) -> Callable[[Any], str]:
+    """Return a ``Section.checksum``: what identifies an unchanged list is its rows, not the question beside them."""
+
+    def checksum(payload: Any) -> str:
+        text = json.dumps(fields.items(payload, name), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    return checksum
+
+
+def is_unchanged(asking: Asking, section: str, checksum: Callable[[Any], str]) -> bool:
+    """Whether a section was answered in this unit with what is stored of it."""
+    answer, memory = asking.answers.get(section), asking.memory.get(section)
+    if answer is None or memory is None or not memory.was_loaded or section in asking.unanswered:
+        return False
+    return memory.checksum == checksum(answer)
