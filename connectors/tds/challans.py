@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from clientsync import money
-from clientsync.periods import FIRST_YEAR_OF_THE_NEW_ACT, Quarter
+from clientsync.periods import FIRST_YEAR_OF_THE_NEW_ACT
 from clientsync.spec import columns
 from clientsync.spec.checks import Check, CheckKind, OnBreach
 from clientsync.spec.module import (
@@ -27,13 +27,11 @@ from clientsync.spec.module import (
     Record,
     Row,
     Section,
-    Skip,
     TableSpec,
 )
 from clientsync.warehouse.views import View
 from connectors.gst.shapes import leaves, only_known
 from connectors.tds import fields, identifiers
-from connectors.tds.rests import QUIET_DAYS, rest
 
 PAGE_SIZE = 100
 """Rows of a page; larger ones worked for others, this one is safe (reference 3.2)."""
@@ -360,31 +358,6 @@ def _follow(act: str) -> Callable[[Any, Asking], Sequence[tuple[str, dict[str, s
     return follow
 
 
-def _quiet(asking: Asking, section: Section) -> Skip | None:
-    """Resting: the Act has ended, and for long neither a payment nor a statement under it has been new.
-
-    A correction is paid for before it is filed, so a new statement ends the rest on the same night.
-    """
-    paid = [one["deposited_on"] for one in asking.known.get("challans", ()) if one["act"] == "1961"]
-    memory = asking.memory.get(section.name)
-    if memory is None or memory.rows != len(paid):
-        return None
-    newest = max((*paid, *newest_statements(asking)), default=date.min)
-    if newest >= asking.today - timedelta(days=QUIET_DAYS):
-        return None
-    why = f"no payment or statement under the Act of 1961 is newer than {QUIET_DAYS} days"
-    return rest(asking, section, why, details=("detail_1961",))
-
-
-def newest_statements(asking: Asking) -> Iterable[date]:
-    """Yield the days of filing and of processing of all statements under the Act of 1961, stored or read tonight."""
-    for (quarter, _), filed in asking.known.get("statements", {}).items():
-        if Quarter.parse(quarter).act == "1961":
-            yield from (one[name] for one in filed for name in ("filed_on", "processed_on") if one.get(name))
-    for days in (asking.shared.get("return_summary") or {}).values():
-        yield from days
-
-
 def _each_good(payload: Any, act: str) -> Iterable[dict[str, Any]]:
     for raw in _content(payload):
         record = fields.row(CHALLANS.name, raw, lambda raw=raw: challan(raw, act, ""))  # type: ignore[misc]
@@ -558,7 +531,6 @@ def _list_section(act: str) -> Section:
         parse=_parse,
         tables=(CHALLANS.name,),
         params=_params(act),
-        skip=(_quiet,) if act == "1961" else (),
         integrity=(_whole, only_known(_LIST_SHAPE, "the payment history")),
         next_page=_next_page,
         merge=_merge,

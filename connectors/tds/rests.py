@@ -17,9 +17,6 @@ from clientsync.spec.module import Asking, Section, Skip, SkipKind
 from connectors.gst.skips import proven
 from connectors.tds import fields
 
-QUIET_DAYS = 90
-"""So many days without a payment or statement under an Act that has ended let its payment history rest."""
-
 
 def last_read(asking: Asking, section: str) -> date | None:
     """Return the Indian day of the last whole answer of a section, None when it has none that stands."""

@@ -80,10 +80,6 @@ def a_statement(**more: Any) -> Skip | None:
     return skip_of(return_summary.MODULE, "form_26q", night(Q4, read={"form_26q": memory(READ)}, **more))
 
 
-def a_history(**more: Any) -> Skip | None:
-    return skip_of(challans.MODULE, "act_1961", night(read={"act_1961": memory(READ)}, **more))
-
-
 def a_status_list(grid: Mapping[str, Any] = GRID, **more: Any) -> Skip | None:
     before = memory(READ, rows_checksum("rows")(GRID))
     read = {"status": memory(READ), "unconsumed": before}
@@ -103,7 +99,7 @@ def requests(**more: Any) -> Skip | None:
     return skip_of(notices.MODULE, "requests", night(read={"requests": memory(READ)}, **more))
 
 
-EVERY = (a_statement, a_history, a_status_list, proceedings, requests)
+EVERY = (a_statement, a_status_list, proceedings, requests)
 
 
 @pytest.mark.parametrize("settled", EVERY)
@@ -125,8 +121,6 @@ def test_a_rest_ends_after_its_days_and_never_began_with_zero(settled: Any) -> N
     [
         (a_statement, "form_26q"),
         (a_statement, "rejection_reason"),
-        (a_history, "act_1961"),
-        (a_history, "detail_1961"),
         (a_status_list, "status"),
         (a_status_list, "consumption"),
         (a_status_list, "unconsumed"),
@@ -140,7 +134,6 @@ def test_what_was_asked_in_vain_does_not_rest(settled: Any, gap: str) -> None:
 
 def test_what_was_never_read_does_not_rest() -> None:
     for module, section in (
-        (challans.MODULE, "act_1961"),
         (unconsumed_challans.MODULE, "status"),
         (notices.MODULE, "proceedings_fyi"),
         (notices.MODULE, "requests"),
@@ -170,6 +163,7 @@ def test_a_quarter_without_a_statement_is_asked_every_night() -> None:
 
 def test_the_new_act_and_what_asks_for_action_never_rest() -> None:
     for module, section in (
+        (challans.MODULE, "act_1961"),
         (challans.MODULE, "act_2025"),
         (unconsumed_challans.MODULE, "unconsumed"),
         (unconsumed_challans.MODULE, "act_2025"),
@@ -180,19 +174,6 @@ def test_the_new_act_and_what_asks_for_action_never_rest() -> None:
         assert skip_of(module, section, night(read={section: memory(READ)})) is None
 
 
-@pytest.mark.parametrize("days", [0, 90])
-def test_a_new_payment_or_statement_under_the_old_act_wakes_its_payment_history(days: int) -> None:
-    new = TODAY - timedelta(days=days)
-    assert a_history(challans=[{**CHALLAN, "deposited_on": new}]) is None
-    assert a_history(statements={(Q4, "26Q"): [{**STATEMENT, "filed_on": new}]}) is None
-    older = TODAY - timedelta(days=91)
-    assert a_history(challans=[{**CHALLAN, "deposited_on": older}]) is not None
-
-
-def test_payments_of_which_one_is_not_stored_do_not_rest() -> None:
-    assert a_history(challans=[]) is None
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -200,6 +181,7 @@ def test_payments_of_which_one_is_not_stored_do_not_rest() -> None:
         {"statements": {(Q4, "26Q"): [{**STATEMENT, "filed_on": READ_DAY}]}},
         {"statements": {(Q4, "26Q"): [{**STATEMENT, "processed_on": READ_DAY}]}},
         {"shared": {"challans": [{**CHALLAN, "deposited_on": TODAY}]}},
+        {"shared": {"return_summary": {Q4: [READ_DAY]}}},
         {"consumption": {}},
         {"consumption": {next(iter(CONSUMED)): {"available_paise": 5, "status": "Claimed"}}},
         {"statuses": []},
@@ -207,6 +189,20 @@ def test_payments_of_which_one_is_not_stored_do_not_rest() -> None:
 )
 def test_every_sign_of_a_change_wakes_the_status_list(change: dict[str, Any]) -> None:
     assert a_status_list(**change) is None
+
+
+def test_a_unit_of_return_summary_leaves_the_newest_days_of_the_old_act() -> None:
+    row = {"dtoffiling": "31-Jul-2025", "dtofprcng": "09-Aug-2025"}
+    later, broken = {**row, "dtofprcng": "12-Aug-2025"}, {"dtoffiling": "soon"}
+    share = return_summary.MODULE.share
+    assert share is not None
+    assert share(
+        night(Q4, read={}, answers={"form_24q": {"rows": [row, broken]}, "form_26q": {"rows": [later]}})
+    ) == [
+        date(2025, 8, 9),
+        date(2025, 8, 12),
+    ]
+    assert share(night("2026-27-Q1", read={}, answers={"form_140": {"forms": [{}]}})) == []
 
 
 def test_without_the_grid_of_tonight_the_status_list_does_not_rest() -> None:
