@@ -83,7 +83,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         yield Story(first, quiet, changed, night(house, full=True), challan, correction, house)
 
 
-def test_a_quiet_night_costs_at_most_a_quarter_of_the_first(story: Story) -> None:
+def test_a_quiet_night_with_open_sessions_costs_at_most_a_quarter_of_the_first(story: Story) -> None:
     told = f"first {story.first.total}, quiet {story.quiet.total}: {dict(story.quiet.calls)}"
     print(told)  # noqa: T201 - shown by pytest -s and on failure
     assert story.quiet.total <= QUIET_SHARE * story.first.total, told
