@@ -214,7 +214,8 @@ class Operator:
         self.page.keyboard.press("Escape")
 
     def submit(self) -> None:
-        """Start the run; the dashboard leaves the form."""
+        """Leave the field that was filled last and start the run; the dashboard leaves the form."""
+        self.page.keyboard.press("Tab")
         self.page.get_by_role("button", name="Submit").click()
         self.page.wait_for_url(lambda url: not url.endswith("/run"))
 
