@@ -139,7 +139,7 @@ class Run:
         self.sessions = SessionPool(self.services, name)
         self.line = LoadingLine(self.services, name)
         self.keeper = LeaseKeeper(self.services, self.run_id, self.holder)
-        self._shared: dict[tuple[str, str, str], Any] = {}
+        self._shared: dict[str, dict[tuple[str, str], Any]] = {}
         self._work: dict[tuple[str, str], list[Unit]] = {}
         label_of = {module: group.label for group in connector(name).groups for module in group.modules}
         for unit in self.units:
@@ -205,7 +205,8 @@ class Run:
                 self._check_stop()
                 fetched = fetch_unit(session, module, known, self.services)
             if fetched.shared is not None:
-                self._shared[(unit.key.client_id, unit.key.module, unit.key.unit_period)] = fetched.shared
+                left = self._shared.setdefault(unit.key.client_id, {})
+                left[(unit.key.module, unit.key.unit_period)] = fetched.shared
             return stage(self.services, unit, client.gstin, fence, fetched.cells)
         except SyncError as error:
             if error.scope is Scope.RUN:
@@ -224,9 +225,7 @@ class Run:
     def _shared_with(self, unit: Unit) -> dict[str, Any]:
         """Return what earlier units of this run left for this one; see ``Asking.shared``."""
         found: dict[str, Any] = {}
-        for (client_id, name, period), value in list(self._shared.items()):
-            if client_id != unit.key.client_id:
-                continue
+        for (name, period), value in list(self._shared.get(unit.key.client_id, {}).items()):
             if period in (unit.key.unit_period, NO_PERIOD):
                 found[name] = value
             elif unit.key.unit_period == NO_PERIOD:
