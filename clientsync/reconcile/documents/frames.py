@@ -47,7 +47,9 @@ class MatchStatus(StrEnum):
     """In which bucket a group of documents lies."""
 
     EXACT = "exact"  # everything that is compared is equal
-    SUGGESTED = "suggested"  # the same document, amounts within tolerance, number or amounts not equal to the letter
+    SUGGESTED = (
+        "suggested"  # the same document, amounts within tolerance, number or amounts not equal to the letter
+    )
     MISMATCH = "mismatch"  # the same document, and at least one field differs beyond tolerance
     ONE_TO_MANY = "one_to_many"  # one document on one side, several on the other, the sums agree
     LINKED = "linked"  # a person put them together
