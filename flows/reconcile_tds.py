@@ -38,7 +38,7 @@ def reconcile_tds(
     """
     services = services_from_settings()
     try:
-        return reconcile_and_publish(services, ids(list(clients)), tuple(groups), _day(as_of))
+        return reconcile_and_publish(services, ids(list(clients)), tuple(groups), day_of(as_of))
     finally:
         services.close()
 
@@ -130,7 +130,12 @@ def final_state(run: ReconRun) -> State[Any]:
     return Completed(name="CompletedWithExceptions", message=message)
 
 
-def _day(text: str) -> date | None:
+def day_of(text: str) -> date | None:
+    """Return the day that a form names, None for none.
+
+    Raises:
+        InvalidInput: no day, or one in the future.
+    """
     if not text:
         return None
     try:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from clientsync.cli import (
+    books,
     challenge,
     clients,
     database,
@@ -14,7 +15,7 @@ from clientsync.cli import (
     files,
     held,
     otp,
-    reconcile,
+    reconcile_gst,
     runs,
     secrets,
     setup,
@@ -53,12 +54,13 @@ def root(
 
 setup.add_to(app)
 app.add_typer(clients.app, name="clients")
+app.add_typer(books.app, name="books")
 sync.add_to(app)
 app.add_typer(otp.app, name="otp")
 app.add_typer(challenge.app, name="challenge")
 files.add_to(app)
 runs.add_to(app)
-app.add_typer(reconcile.app, name="reconcile")
+app.add_typer(reconcile_gst.app, name="reconcile")
 app.add_typer(held.app, name="quarantine")
 exports.add_to(app)
 app.add_typer(secrets.app, name="secrets")

@@ -49,7 +49,7 @@ def tds(
     from clientsync.reports.reconciliations import counts, verdict, write_report
     from clientsync.sync.reconciling import reconcile_clients
 
-    day = _day(as_of)
+    day = day_of(as_of)
     with open_services() as services:
         run = reconcile_clients(services.engine, "tds", day, many(clients), many(groups))
     if out is not None:
@@ -73,7 +73,7 @@ def tds(
         rows = counts(run.states)
         put_table(list(rows[0]) if rows else [], [tuple(row.values()) for row in rows], none="No results.")
         put("")
-        _put_lines(run.lines[:SHOWN_EXCEPTIONS])
+        put_lines(run.lines[:SHOWN_EXCEPTIONS])
         if len(run.lines) > SHOWN_EXCEPTIONS:
             put(f"… {len(run.lines) - SHOWN_EXCEPTIONS} more: clientsync reconcile show CLIENT, or --out.")
     for client, why in run.failed:
@@ -87,25 +87,28 @@ def tds(
 @app.command()
 def show(
     client: Annotated[str, typer.Argument(metavar="CLIENT", help="Id of a client.")],
+    connector: Annotated[str, typer.Option("--connector", help="tds or gst.")] = "tds",
     closed: Annotated[bool, typer.Option("--closed", help="Also what is closed.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the newest TDS reconciliations of a client came to, and its exceptions with their history.
+    """Show what the newest reconciliations of a client came to, and its exceptions with their history.
 
-    Example: clientsync reconcile show C0001 --closed
+    Example: clientsync reconcile show C0001 --connector gst --closed
     """
     from clientsync.clients.selection import select_clients
     from clientsync.database import reading
     from clientsync.reports.reconciliations import read_lines, read_states
+    from clientsync.sync.reconciling import reconciler_of
 
+    reconciler_of(connector)
     with open_services() as services:
         with reading(services.engine) as connection:
             found = select_clients(connection, (client,), only_active=False)
-        states = [state for one in found for state in read_states(services.engine, "tds", one.client_id)]
+        states = [state for one in found for state in read_states(services.engine, connector, one.client_id)]
         lines = [
             line
             for one in found
-            for line in read_lines(services.engine, "tds", one.client_id, with_closed=closed)
+            for line in read_lines(services.engine, connector, one.client_id, with_closed=closed)
         ]
     if as_json:
         put_json(
@@ -118,13 +121,14 @@ def show(
             (one.recon, one.state, one.compared, one.errors, one.warnings, ", ".join(one.missing), one.as_of)
             for one in states
         ],
-        none="This client has not been reconciled: clientsync reconcile tds",
+        none=f"This client has not been reconciled: clientsync reconcile {connector}",
     )
     put("")
-    _put_lines(lines)
+    put_lines(lines)
 
 
-def _put_lines(lines: list[ReconLine]) -> None:
+def put_lines(lines: list[ReconLine]) -> None:
+    """Write exceptions as a table."""
     put_table(
         [
             "client",
@@ -145,7 +149,7 @@ def _put_lines(lines: list[ReconLine]) -> None:
                 line.severity,
                 line.code,
                 line.about,
-                _rupees(line.difference_paise),
+                rupees_shown(line.difference_paise),
                 line.why,
                 line.action,
                 line.first_seen,
@@ -157,7 +161,8 @@ def _put_lines(lines: list[ReconLine]) -> None:
     )
 
 
-def _rupees(amount_paise: int | None) -> str:
+def rupees_shown(amount_paise: int | None) -> str:
+    """Return an amount as people read it, nothing for none."""
     from clientsync.money import rupees
 
     return "" if amount_paise is None else f"{rupees(amount_paise):,}"
@@ -173,7 +178,12 @@ def _state(one: ReconState) -> dict[str, Any]:
     return asdict(one)
 
 
-def _day(text: str | None) -> date:
+def day_of(text: str | None) -> date:
+    """Return the day that a person named, today for none.
+
+    Raises:
+        InvalidInput: no day, or one in the future.
+    """
     from datetime import date
 
     from clientsync.clock import today

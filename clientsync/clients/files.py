@@ -103,11 +103,15 @@ def read_table(path: Path) -> ClientTable:
     return _table(path, lines_of(path))
 
 
-def lines_of(path: Path) -> Iterable[tuple[int, Sequence[Any]]]:
+def lines_of(path: Path, sheet: str = "") -> Iterable[tuple[int, Sequence[Any]]]:
     """Return (row number, cells) of a CSV or Excel list.
 
+    Args:
+        path: the file.
+        sheet: of a workbook; empty: the one named Clients, else the first.
+
     Raises:
-        InvalidInput: not there, no such file type, or too large; while reading, a line that is no CSV.
+        InvalidInput: not there, no such file type, no such sheet, or too large; while reading, a line that is no CSV.
     """
     if path.suffix.casefold() not in SUFFIXES:
         raise InvalidInput(f"{path.name} is no list. Valid: {', '.join(SUFFIXES)}.")
@@ -115,7 +119,7 @@ def lines_of(path: Path) -> Iterable[tuple[int, Sequence[Any]]]:
         raise InvalidInput(f"There is no file {path}.")
     if path.stat().st_size > MAX_BYTES:
         raise InvalidInput(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB, too large for a list.")
-    return _excel_lines(path) if path.suffix.casefold().startswith(".xls") else _csv_lines(path)
+    return _excel_lines(path, sheet) if path.suffix.casefold().startswith(".xls") else _csv_lines(path)
 
 
 def _table(path: Path, lines: Iterable[tuple[int, Sequence[Any]]]) -> ClientTable:
@@ -186,7 +190,7 @@ def _decoded(raw: bytes) -> str:
         return raw.decode("cp1252", errors="replace")  # what Excel writes where UTF-8 was not chosen
 
 
-def _excel_lines(path: Path) -> Iterator[tuple[int, Sequence[Any]]]:
+def _excel_lines(path: Path, wanted: str) -> Iterator[tuple[int, Sequence[Any]]]:
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
@@ -198,7 +202,10 @@ def _excel_lines(path: Path) -> Iterator[tuple[int, Sequence[Any]]]:
     except (zipfile.BadZipFile, InvalidFileException, KeyError, OSError, ValueError) as error:
         raise InvalidInput(f"{path.name} is not an Excel workbook ({type(error).__name__}).") from None
     try:
-        sheet = book["Clients"] if "Clients" in book.sheetnames else book.worksheets[0]
+        if wanted and wanted not in book.sheetnames:
+            raise InvalidInput(f"{path.name} has no sheet {wanted!r}. Sheets: {', '.join(book.sheetnames)}.")
+        name = wanted or ("Clients" if "Clients" in book.sheetnames else book.sheetnames[0])
+        sheet = book[name]
         yield from enumerate(sheet.iter_rows(values_only=True), start=1)
     finally:
         book.close()

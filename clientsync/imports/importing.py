@@ -124,20 +124,38 @@ def import_paths(
         WarehouseError: the warehouse cannot be reached; what was loaded before stays loaded.
     """
     files = expand_paths(list(paths))
+    job = _job(services, client, period)
+    job.read(files)
+    return job.done(release_reason)
+
+
+def import_documents(
+    services: Services,
+    documents: Sequence[tuple[Path, Document]],
+    *,
+    client: str,
+    release_reason: str = "",
+) -> list[FileResult]:
+    """Load documents that were read from files elsewhere; as ``import_paths`` in everything else.
+
+    Raises:
+        UnknownClient: no such client; nothing was written.
+        WarehouseError: the warehouse cannot be reached; what was loaded before stays loaded.
+    """
+    job = _job(services, client, None)
+    for path, document in documents:
+        job.take(path, document)
+    return job.done(release_reason)
+
+
+def _job(services: Services, client: str | None, period: str | None) -> _Import:
     with reading(services.engine) as connection:
         clients = list_clients(connection, only_active=False)
     if client is not None and client not in {one.client_id for one in clients}:
         raise UnknownClient("client", client, [one.client_id for one in clients])
     if period is not None:
         _check_period(period)
-    job = _Import(services, clients, client, period)
-    job.read(files)
-    if release_reason.strip():
-        with job.released(release_reason.strip()):
-            job.load()
-    else:
-        job.load()
-    return job.results
+    return _Import(services, clients, client, period)
 
 
 def _check_period(text: str) -> None:
@@ -170,9 +188,10 @@ class _Import:
         """Recognise every document; what cannot be used is refused here."""
         for path in files:
             for document in read_documents(path, self.services.settings):
-                self._take(path, document)
+                self.take(path, document)
 
-    def _take(self, path: Path, document: Document) -> None:
+    def take(self, path: Path, document: Document) -> None:
+        """Recognise one document, or refuse it."""
         result = FileResult(path, document.member, reason=document.refusal)
         if not document.refusal:
             try:
@@ -185,6 +204,15 @@ class _Import:
                 )
                 self._group(_Part(len(self.results), found))
         self.results.append(result)
+
+    def done(self, release_reason: str) -> list[FileResult]:
+        """Load what was recognised, released from suspicion when a person gave a reason, and return the results."""
+        if release_reason.strip():
+            with self.released(release_reason.strip()):
+                self.load()
+        else:
+            self.load()
+        return self.results
 
     def _group(self, part: _Part) -> None:
         key = part.found.key

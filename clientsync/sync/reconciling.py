@@ -92,6 +92,8 @@ def reconcile_clients(
     day: date,
     clients: Sequence[str] = (),
     groups: Sequence[str] = (),
+    *,
+    run_id: str = "",
 ) -> ReconRun:
     """Reconcile the chosen clients with the data of the end of a day and store what comes of it.
 
@@ -103,6 +105,7 @@ def reconcile_clients(
         day: as of which day.
         clients: client ids, groups or ``All clients``; with no groups either, all active clients that it serves.
         groups: groups of clients.
+        run_id: of a run that this is a part of; empty for one of its own.
 
     Raises:
         InvalidInput: the connector has no reconciliations, or nobody that was chosen is its client.
@@ -111,7 +114,7 @@ def reconcile_clients(
     """
     reconcile = reconciler_of(connector)
     chosen = _clients_of(engine, connector, clients, groups)
-    run = ReconRun(new_id("recon"), connector, day)
+    run = ReconRun(run_id or new_id("recon"), connector, day)
     for client_id in chosen:
         try:
             result = reconcile(engine, client_id, day)

@@ -36,7 +36,7 @@ from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
 from clientsync.errors import InvalidSpec
-from clientsync.ledger import recon_tables
+from clientsync.ledger import book_tables, match_tables, recon_tables
 from clientsync.ledger import tables as ledger_tables
 from clientsync.moments import UtcDateTime
 from clientsync.spec.module import TableSpec
@@ -248,9 +248,10 @@ def as_of(table: WarehouseTable, moment: datetime) -> Select[Any]:
 
 def ledger_models() -> Iterator[Table]:
     """Yield the tables of the ledger."""
-    for model in (*vars(ledger_tables).values(), *vars(recon_tables).values()):
-        if isinstance(model, type) and issubclass(model, SQLModel) and hasattr(model, "__table__"):
-            yield model.__table__
+    for module in (ledger_tables, recon_tables, match_tables, book_tables):
+        for model in vars(module).values():
+            if isinstance(model, type) and issubclass(model, SQLModel) and hasattr(model, "__table__"):
+                yield model.__table__
 
 
 def target_metadata(specs: Iterable[TableSpec]) -> MetaData:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -31,9 +32,10 @@ from sqlalchemy.schema import CreateView, DropView
 from clientsync.ledger.tables import SyncCell, SyncClient, SyncException, SyncQuarantine, SyncUnit
 from clientsync.outcomes import DONE
 from clientsync.spec.module import TableSpec
+from clientsync.warehouse.recon_views import recon_views
 from clientsync.warehouse.schema import WarehouseTable, warehouse_table
 
-VIEWS_VERSION = 2  # raise when the views below change without a migration
+VIEWS_VERSION = 3  # raise when the views below change without a migration
 
 _CLIENT: Any = SyncClient.__table__  # type: ignore[attr-defined]
 _UNIT: Any = SyncUnit.__table__  # type: ignore[attr-defined]
@@ -104,10 +106,13 @@ def _shown(table: WarehouseTable, dialect: str) -> Select[Any]:
 
 
 def _rupees(column: Column[Any], dialect: str) -> Any:
-    label = column.name.removesuffix("_paise") + "_rupees"
+    return _in_rupees(dialect, column, column.name.removesuffix("_paise") + "_rupees")
+
+
+def _in_rupees(dialect: str, amount: Any, label: str) -> Any:
     if dialect == "postgresql":
-        return cast(cast(column, Numeric) / literal_column("100"), Numeric(20, 2)).label(label)
-    return func.round(column / literal_column("100.0"), literal_column("2")).label(label)
+        return cast(cast(amount, Numeric) / literal_column("100"), Numeric(20, 2)).label(label)
+    return func.round(amount / literal_column("100.0"), literal_column("2")).label(label)
 
 
 def ledger_views(dialect: str) -> list[tuple[str, Select[Any]]]:
@@ -116,6 +121,7 @@ def ledger_views(dialect: str) -> list[tuple[str, Select[Any]]]:
         ("v_sync_status", _status(dialect)),
         ("v_exceptions", _exceptions()),
         ("v_quarantine", _quarantine()),
+        *recon_views(partial(_in_rupees, dialect)),
     ]
 
 

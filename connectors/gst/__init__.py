@@ -54,6 +54,10 @@ class GstConnector:
         """Views of the warehouse that are this portal's own: the return register."""
         return cast(tuple[Any, ...], import_module("connectors.gst.register_view").VIEWS)
 
+    def document_recons(self) -> tuple[Any, ...]:
+        """Return the reconciliations of documents; see ``sync.documents.DocumentRecon``."""
+        return cast(tuple[Any, ...], import_module("connectors.gst.compared").document_recons())
+
     def module_names(self) -> tuple[str, ...]:
         """Return the names of all modules."""
         return tuple(name for group in self.groups for name in group.modules)

@@ -12,7 +12,7 @@ from clientsync.reconcile.result import inr
 
 LARGEST = 2_000
 """Pairs of a document with a party's documents up to which all of them are weighed; beyond, the nearest in value."""
-LEAST_SCORE = 20
+LEAST_SCORE = 11
 """A document that has less in common than this is no candidate."""
 
 
