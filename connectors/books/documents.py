@@ -149,7 +149,6 @@ def register(name: str, title: str, register_name: str, what: str, code: str) ->
             identity=lambda payload: (payload["gstin"], payload["period"]),
             split=lambda payload: [("documents", payload)],
         ),
-        naive_calls=0,
     )
     return table, module
 

@@ -99,8 +99,8 @@ def test_a_client_that_could_not_be_reconciled_stands_first(shown: dict[str, Any
 
 def test_a_day_in_the_future_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLIENTSYNC_NOW", "2026-11-20T12:00:00+05:30")
-    assert flow._day("") is None
-    assert flow._day("2026-11-20") == DAY
+    assert flow.day_of("") is None
+    assert flow.day_of("2026-11-20") == DAY
     for text in ("2026-11-21", "soon"):
         with pytest.raises(InvalidInput):
-            flow._day(text)
+            flow.day_of(text)
