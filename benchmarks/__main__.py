@@ -11,6 +11,7 @@ BENCHMARKS = {
     "dlt": "benchmarks.dlt_merge",
     "scale": "benchmarks.scale",
     "tds": "benchmarks.tds",
+    "matching": "benchmarks.matching",
 }
 
 
