@@ -21,16 +21,24 @@ import pandas as pd
 from benchmarks.figures import Figure
 from benchmarks.greedy import greedy, quality
 from benchmarks.practice import HOME, SEED
-from clientsync.reconcile.documents.frames import AMOUNTS, DOCUMENT_COLUMNS, Matched
+from clientsync.reconcile.documents.frames import AMOUNTS, DOCUMENT_COLUMNS, Matched, MatchStatus
 from clientsync.reconcile.documents.matching import match_documents
 from deployments.stack import ROOT
-from simulators.gst.labelled import Paper, labelled
+from simulators.gst.labelled import Pair, labelled
+from simulators.gst.labelled_world import Paper
 
 SEEDS = (SEED, SEED + 1, SEED + 2)
 DOCUMENTS = 20_000
 MANY = 500_000
 LOOSE_SHARE = 0.02
 MOST_MEGABYTES = 1500
+MATCHING = (
+    MatchStatus.EXACT,
+    MatchStatus.SUGGESTED,
+    MatchStatus.MISMATCH,
+    MatchStatus.ONE_TO_MANY,
+    MatchStatus.LINKED,
+)
 
 
 def measure(documents: int = DOCUMENTS, many: int = MANY) -> Iterator[Figure]:
@@ -43,8 +51,8 @@ def frame_of(papers: list[Paper]) -> pd.DataFrame:
     """Return documents of the labelled data as a frame for matching."""
     rows = [
         (
-            one.name, one.owner, one.party, one.kind, one.number, one.day, one.period, one.place, "N", one.amends,
-            one.amends_day, one.taxable, *one.taxes,
+            one.name, one.owner, one.party, one.kind, one.number, one.day, one.period, one.place, one.reverse,
+            one.amends, one.amends_day, *one.amounts,
         )
         for one in papers
     ]  # fmt: skip
@@ -54,10 +62,11 @@ def frame_of(papers: list[Paper]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(AMOUNTS, "int64"))
 
 
-def pairs_of(found: Matched) -> set[tuple[str, str]]:
-    """Return every pair of documents of the two sides that lie in one group."""
-    left = found.members[found.members["side"] == "left"]
-    right = found.members[found.members["side"] == "right"]
+def pairs_of(found: Matched) -> set[Pair]:
+    """Return every pair of documents of the two sides that lie in one group whose status says that they match."""
+    groups = found.groups.loc[found.groups["status"].isin(MATCHING), "group"]
+    members = found.members[found.members["group"].isin(groups)]
+    left, right = members[members["side"] == "left"], members[members["side"] == "right"]
     both = left.merge(right, on="group", suffixes=("_left", "_right"))
     return set(zip(both["id_left"], both["id_right"], strict=True))
 

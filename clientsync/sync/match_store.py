@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
@@ -88,7 +89,7 @@ def store(
     found = set(keys)
     closed = [(seq, client_id, recon, key[0], begun) for key, begun in standing.items() if key not in found]
     _close(connection, closed)
-    is_new = [key not in standing for key in keys]
+    is_new = np.array([key not in standing for key in keys], dtype=bool)
     opened = _open(connection, stored[is_new], client_id, recon, seq)
     connection.execute(
         insert(_RUN).values(

@@ -99,5 +99,6 @@ def _narrower(
     return [
         (left.core[left_free], right.core[right_free]),
         (left.number[left_free], right.number[right_free]),
+        (left.number[left_free], right.amends[right_free]),
         *((bucket, other + step) for step in (-1, 0, 1)),
     ]

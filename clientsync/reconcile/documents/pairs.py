@@ -165,7 +165,10 @@ def _numbers(
     is_long = np.minimum(left.length[left_places], right.length[right_places]) >= settings.fuzzy_length
     found[same_digits | (same_tail & is_long)] = Number.DIGITS
     equal = left.number[left_places] == right.number[right_places]
-    found[equal] = Number.EQUAL
+    amends = (left.number[left_places] == right.amends[right_places]) | (
+        left.amends[left_places] == right.number[right_places]
+    )
+    found[equal | amends] = Number.EQUAL
     found[equal & (left.written[left_places] == right.written[right_places])] = Number.WRITTEN
     open_places = np.flatnonzero(found == Number.UNRELATED)
     for start in range(0, len(open_places), _FUZZY_CHUNK):
@@ -204,13 +207,13 @@ def agreeing(pairs: Pairs) -> Flags:
     | equal          | heads or more | not far  |
     | digits, long   | heads or more | not far  |
     | digits, short  | within        | near     |
-    | slip, similar  | within        | equal    |
+    | slip, similar  | within, rare  | equal    |
     """
     number, amounts, dates = pairs.number, pairs.amounts, pairs.dates
     equal = (number >= Number.EQUAL) & (amounts >= Amounts.HEADS) & (dates >= Dates.YEAR)
     digits = (number >= Number.DIGITS) & (amounts >= Amounts.HEADS) & (dates >= Dates.YEAR) & ~pairs.is_short
     short = (number >= Number.DIGITS) & (amounts >= Amounts.WITHIN) & (dates >= Dates.NEAR)
-    loose = (number >= Number.SIMILAR) & (amounts >= Amounts.WITHIN) & (dates == Dates.EQUAL)
+    loose = (number >= Number.SIMILAR) & (amounts >= Amounts.WITHIN) & (dates == Dates.EQUAL) & pairs.is_rare
     found: Flags = (equal | digits | short | loose) & ~_wrong_kind(pairs)
     return found
 
@@ -224,8 +227,11 @@ def differing(pairs: Pairs, is_same_year: Flags) -> Flags:
     | digits, long   | part or more        | near                             |
     | digits, long   | near                | equal                            |
     | slip           | heads or more, rare | near                             |
-    | slip           | part                | equal                            |
-    | similar        | heads               | equal                            |
+    | slip           | part, rare          | equal                            |
+    | similar        | heads, rare         | equal                            |
+
+    Rare: no other document of the party has the taxable value. The next number with the same amount is a rent or a
+    subscription, not a slip.
     """
     number, amounts, dates = pairs.number, pairs.amounts, pairs.dates
     equal = (number >= Number.EQUAL) & (is_same_year | (dates >= Dates.NEAR))
@@ -235,10 +241,11 @@ def differing(pairs: Pairs, is_same_year: Flags) -> Flags:
         & ~pairs.is_short
         & (part | ((amounts >= Amounts.NEAR) & (dates == Dates.EQUAL)))
     )
-    rare = (amounts >= Amounts.HEADS) & (dates >= Dates.NEAR) & pairs.is_rare
-    slip = (number >= Number.SLIP) & (rare | ((amounts >= Amounts.PART) & (dates == Dates.EQUAL)))
+    near = (amounts >= Amounts.HEADS) & (dates >= Dates.NEAR)
+    slip = (number >= Number.SLIP) & (near | ((amounts >= Amounts.PART) & (dates == Dates.EQUAL)))
     similar = (number >= Number.SIMILAR) & (amounts >= Amounts.HEADS) & (dates == Dates.EQUAL)
-    found: Flags = (equal | digits | slip | similar) & ~_wrong_kind(pairs)
+    loose = (slip | similar) & pairs.is_rare
+    found: Flags = (equal | digits | loose) & ~_wrong_kind(pairs)
     return found
 
 
