@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from rapidfuzz import fuzz, process
 
@@ -112,20 +112,3 @@ def greedy(data: Labelled) -> dict[Pair, int]:
 def _key(paper: Paper, level: str) -> tuple[str, str, str, int]:
     party = paper.party if level == "gstin" else paper.party[2:12]
     return (paper.owner, party, paper.kind, year_of(paper.day))
-
-
-def quality(pairs: Iterable[Pair], data: Labelled) -> tuple[float, float, dict[str, tuple[int, int]]]:
-    """Return precision, recall, and by mishap how many true pairs were found of how many.
-
-    The second entry of a duplicate may be taken in the place of the first; what nobody could know is left out.
-    """
-    found = {data.either.get(pair, pair) for pair in pairs} - data.unknowable
-    true = data.pairs.keys() - data.unknowable
-    right = found & true
-    by_kind: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for pair in true:
-        for mishap in data.pairs[pair]:
-            by_kind[mishap][0] += pair in right
-            by_kind[mishap][1] += 1
-    precision = len(right) / len(found) if found else 1.0
-    return precision, len(right) / len(true), {name: (a, b) for name, (a, b) in sorted(by_kind.items())}

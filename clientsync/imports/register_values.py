@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from math import isfinite
 from typing import Any
 
 STATES = {
@@ -94,11 +95,10 @@ def amount(value: Any) -> int:
     if isinstance(value, bool):
         raise ValueError(f"{value!r} is no amount")
     if isinstance(value, float):
-        exact = Decimal(repr(value)).quantize(
-            Decimal("0.0001"), ROUND_HALF_UP
-        )  # what binary floats add is far below
-        if not exact.is_finite():
-            raise ValueError("it is no finite amount")
+        if not isfinite(value):
+            raise ValueError(f"{value!r} is no finite amount")
+        # what binary floats add lies far below a hundredth of a paisa
+        exact = Decimal(repr(value)).quantize(Decimal("0.0001"), ROUND_HALF_UP)
         return _paise(exact, str(value))
     text = plain(value)
     if not text or text in {"-", "–"}:

@@ -36,6 +36,10 @@ EXTRA = 0.015
 """Share of purchases that no supplier reports."""
 
 
+Error = tuple[str, str, str]
+"""GSTIN of the other party, number on the portal, what was done to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One entry of the books; amounts in paise, positive also for credit notes."""
@@ -62,11 +66,11 @@ def client_name(client: Client) -> str:
     return f"C{client.index + 1:04d}"
 
 
-def purchases(portal: Portal, client: Client, month: int) -> tuple[list[Entry], list[tuple[str, str]]]:
-    """Give what a client booked as bought in a month, and what went wrong: (number on the portal, error)."""
+def purchases(portal: Portal, client: Client, month: int) -> tuple[list[Entry], list[Error]]:
+    """Give what a client booked as bought in a month, and what went wrong."""
     rng = portal.country.rng("purchase-register", client.gstin, month)
     entries: list[Entry] = []
-    errors: list[tuple[str, str]] = []
+    errors: list[Error] = []
     for document in portal.trade.inward(client, month):
         if document.original is None:
             _book(rng, entries, errors, _entry(document, document.supplier.name, document.supplier.gstin))
@@ -96,15 +100,15 @@ def purchases(portal: Portal, client: Client, month: int) -> tuple[list[Entry], 
                 taxes,
             )
         )
-        errors.append((number, "unreported"))
+        errors.append((supplier.gstin, number, "unreported"))
     return entries, errors
 
 
-def sales(portal: Portal, client: Client, month: int) -> tuple[list[Entry], list[tuple[str, str]]]:
+def sales(portal: Portal, client: Client, month: int) -> tuple[list[Entry], list[Error]]:
     """Give what a client booked as sold in a month, and what went wrong."""
     rng = portal.country.rng("sales-register", client.gstin, month)
     entries: list[Entry] = []
-    errors: list[tuple[str, str]] = []
+    errors: list[Error] = []
     for document in portal.trade.outward(client, month):
         if document.original is None:
             _book(rng, entries, errors, _entry(document, document.buyer.name, document.buyer.gstin))
@@ -146,7 +150,7 @@ def _bill(row: dict[str, object]) -> Entry:
     )
 
 
-def _book(rng: random.Random, entries: list[Entry], errors: list[tuple[str, str]], right: Entry) -> None:
+def _book(rng: random.Random, entries: list[Entry], errors: list[Error], right: Entry) -> None:
     """Book a document, perhaps wrongly."""
     roll, error = rng.random(), ""
     for name, chance in ERRORS:
@@ -155,7 +159,7 @@ def _book(rng: random.Random, entries: list[Entry], errors: list[tuple[str, str]
             break
         roll -= chance
     if error:
-        errors.append((right.number, error))
+        errors.append((right.gstin, right.number, error))
     entries.extend(_wrong(rng, right, error))
 
 
@@ -246,10 +250,10 @@ def _voucher(entry: Entry, place: int) -> str:
     )
 
 
-def write_all(portal: Portal, months: list[int], folder: Path) -> dict[str, dict[str, list[tuple[str, str]]]]:
+def write_all(portal: Portal, months: list[int], folder: Path) -> dict[str, dict[str, list[Error]]]:
     """Write the registers of every client; return by client and register what went wrong."""
     folder.mkdir(parents=True, exist_ok=True)
-    wrong: dict[str, dict[str, list[tuple[str, str]]]] = {}
+    wrong: dict[str, dict[str, list[Error]]] = {}
     for client in portal.country.clients:
         name = client_name(client)
         made = {"purchases": purchases, "sales": sales}
