@@ -77,7 +77,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("pan", lambda a, b: _equal(a, b) and _total_within(a, b)),
     ("pan", lambda a, b: _total_within(a, b) and _loose(a, b)),
     ("pan", _loose),
-    ("pan", lambda a, b: _total_within(a, b) and _near(a, b)),
+    ("pan", lambda a, b: _total_within(a, b) and _same_rest(a, b) and _near(a, b)),
 )
 """Level and condition of every rule; owner, document type and financial year are equal in all of them."""
 

@@ -74,7 +74,7 @@ def quality(pairs: Iterable[Pair], data: Labelled) -> tuple[float, float, Kinds]
     of = Counter(mishap for pair in true for mishap in data.pairs[pair])
     got = Counter(mishap for pair in right for mishap in data.pairs[pair])
     precision = 100 * len(right) / len(found) if found else 100.0
-    return precision, 100 * len(right) / len(true), {name: (got[name], of[name]) for name in of}
+    return precision, 100 * len(right) / len(true), {name: (got[name], of[name]) for name in sorted(of)}
 
 
 def _quality(documents: int) -> Iterator[Figure]:

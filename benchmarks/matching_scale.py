@@ -100,7 +100,8 @@ def _loosen(portal: pd.DataFrame, supplier: Places, loose: Places, dice: np.rand
     parts = {name: loose[place :: len(LOOSE)].tolist() for place, name in enumerate(LOOSE)}
 
     def number(name: str) -> pd.Series[str]:
-        return portal["document_number"].loc[parts[name]]
+        found: pd.Series[str] = portal.loc[parts[name], "document_number"]
+        return found
 
     swapped = number("swapped digits")
     portal.loc[parts["swapped digits"], "document_number"] = (

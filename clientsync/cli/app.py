@@ -15,7 +15,9 @@ from clientsync.cli import (
     files,
     held,
     otp,
+    reconcile,
     reconcile_gst,
+    reports,
     runs,
     secrets,
     setup,
@@ -60,7 +62,9 @@ app.add_typer(otp.app, name="otp")
 app.add_typer(challenge.app, name="challenge")
 files.add_to(app)
 runs.add_to(app)
-app.add_typer(reconcile_gst.app, name="reconcile")
+reconcile_gst.add_to(reconcile.app)
+app.add_typer(reconcile.app, name="reconcile")
+reports.add_to(app)
 app.add_typer(held.app, name="quarantine")
 exports.add_to(app)
 app.add_typer(secrets.app, name="secrets")

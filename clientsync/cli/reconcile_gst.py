@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clientsync.cli.reconcile import SHOWN_EXCEPTIONS, AsJson, app, day_of, put_lines, rupees_shown
+from clientsync.cli.reconcile import SHOWN_EXCEPTIONS, AsJson, day_of, put_lines, rupees_shown
 from clientsync.cli.screen import EXIT_NOT_DONE, many, open_services, put, put_json, put_table, say
 
 if TYPE_CHECKING:
@@ -27,7 +27,12 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; others read it.")]
 By = Annotated[str, typer.Option("--by", help="Who decides; the name of your system account when left out.")]
 
 
-@app.command()
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the subject."""
+    for command in (gst, documents, changes, accept, ignore, link, unlink, revoke, decisions):
+        app.command()(command)
+
+
 def gst(
     reconciliations: Annotated[
         list[str] | None,
@@ -140,7 +145,6 @@ def _as_json(runs: AllRuns) -> dict[str, Any]:
     }
 
 
-@app.command()
 def documents(
     client: Client,
     reconciliations: Annotated[
@@ -233,7 +237,6 @@ def _line_json(line: MatchLine) -> dict[str, Any]:
     return asdict(line)
 
 
-@app.command()
 def changes(
     client: Client,
     reconciliations: Annotated[
@@ -278,7 +281,6 @@ def changes(
     put_table(head, [tuple(row.values()) for row in rows], none="Nothing changed with the newest run.")
 
 
-@app.command()
 def accept(client: Client, recon: Recon, ids: Matches, reason: Reason = "", by: By = "") -> None:
     """Accept groups as they are: they no longer wait for a person until their values change.
 
@@ -287,7 +289,6 @@ def accept(client: Client, recon: Recon, ids: Matches, reason: Reason = "", by: 
     _decide("accept", client, recon, ids, reason, by)
 
 
-@app.command()
 def ignore(client: Client, recon: Recon, ids: Matches, reason: Reason, by: By = "") -> None:
     """Ignore groups, with a reason; they stay visible and no longer wait for a person.
 
@@ -296,7 +297,6 @@ def ignore(client: Client, recon: Recon, ids: Matches, reason: Reason, by: By = 
     _decide("ignore", client, recon, ids, reason, by)
 
 
-@app.command()
 def link(client: Client, recon: Recon, ids: Matches, reason: Reason = "", by: By = "") -> None:
     """Link documents by hand: all documents of the named groups become one group.
 
@@ -305,7 +305,6 @@ def link(client: Client, recon: Recon, ids: Matches, reason: Reason = "", by: By
     _decide("link", client, recon, ids, reason, by)
 
 
-@app.command()
 def unlink(client: Client, recon: Recon, ids: Matches, reason: Reason = "", by: By = "") -> None:
     """Part documents that were put together; they are never matched with each other again.
 
@@ -327,7 +326,6 @@ def _decide(kind: str, client: str, recon: str, ids: list[str], reason: str, by:
         _again(services.engine, name, client_id)
 
 
-@app.command()
 def revoke(
     decision: Annotated[str, typer.Argument(metavar="DECISION", help="Id of a decision.")],
     reason: Reason = "",
@@ -345,7 +343,6 @@ def revoke(
         _again(services.engine, one.recon, one.client_id)
 
 
-@app.command()
 def decisions(
     client: Client,
     revoked: Annotated[bool, typer.Option("--revoked", help="Also those that were taken back.")] = False,

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ class Book:
                 "tmpdir": str(path.parent),
             },
         )
+        self._pages: dict[str, tuple[Any, int, int]] = {}
         self._book.set_properties({"created": created.astimezone(UTC).replace(tzinfo=None)})
         make = self._book.add_format
         self._head = make(
@@ -106,7 +108,24 @@ class Book:
         above: Sequence[tuple[str, Any]] = (),
         frozen_columns: int = 0,
     ) -> int:
-        """Add a sheet; return how many rows it has. Rows beyond what Excel can hold are left out and named."""
+        """Add a sheet; return how many rows there are. Rows beyond what Excel can hold go on on a further sheet."""
+        left = iter(rows)
+        count = self._page(name, columns, islice(left, MAX_ROWS - len(above) - 1), above, frozen_columns)
+        number = 1
+        while (first := next(left, None)) is not None:
+            number += 1
+            more = chain([first], islice(left, MAX_ROWS - 1))
+            count += self._page(f"{name[:24]} ({number})", columns, more, (), frozen_columns)
+        return count
+
+    def _page(
+        self,
+        name: str,
+        columns: Sequence[SheetColumn],
+        rows: Iterable[Sequence[Any]],
+        above: Sequence[tuple[str, Any]],
+        frozen_columns: int,
+    ) -> int:
         page = self._book.add_worksheet(name)
         top = len(above) + 1 if above else 0
         for number, column in enumerate(columns):
@@ -119,17 +138,54 @@ class Book:
             page.write_string(top, number, sheet_text(column.title), self._head)
         count = 0
         for row in rows:
-            if top + count >= MAX_ROWS:
-                page.write_string(
-                    top + count, 0, "more rows than Excel can hold: see the CSV export", self._bold
-                )
-                break
             count += 1
             for number, value in enumerate(row):
                 self._write(page, top + count, number, value, is_money=columns[number].is_money)
         if columns:
             page.autofilter(top, 0, top + max(count, 1), len(columns) - 1)
+        self._pages[name] = (page, top, count)
         return count
+
+    def chart(
+        self,
+        on: str,
+        place: str,
+        title: str,
+        kind: str,
+        of: str,
+        series: Sequence[int],
+        *,
+        stacked: bool = False,
+    ) -> None:
+        """Draw a chart over the rows of a sheet that was written before.
+
+        Args:
+            on: sheet that the chart lies on.
+            place: cell of its upper left corner, for example ``I2``.
+            title: above it.
+            kind: ``bar`` or ``column``.
+            of: sheet whose rows are drawn; its first column names them.
+            series: numbers of the columns that are drawn, from 0.
+            stacked: whether the series of one row are put on each other.
+        """
+        page, top, count = self._pages[of]
+        if not count:
+            return
+        chart = self._book.add_chart({"type": kind, **({"subtype": "stacked"} if stacked else {})})
+        for number in series:
+            chart.add_series(
+                {
+                    "name": [page.get_name(), top, number],
+                    "categories": [page.get_name(), top + 1, 0, top + count, 0],
+                    "values": [page.get_name(), top + 1, number, top + count, number],
+                }
+            )
+        chart.set_title({"name": title, "name_font": {"size": 11}})
+        chart.set_legend({"position": "bottom"} if len(series) > 1 else {"none": True})
+        chart.set_size({"width": 560, "height": 300})
+        if kind == "bar":
+            chart.set_y_axis({"reverse": True})
+        self._pages[on][0].insert_chart(place, chart)
 
     def _write(self, page: Any, row: int, column: int, value: Any, *, is_money: bool) -> None:
         if value is None or value == "":

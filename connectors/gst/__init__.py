@@ -58,6 +58,11 @@ class GstConnector:
         """Return the reconciliations of documents; see ``sync.documents.DocumentRecon``."""
         return cast(tuple[Any, ...], import_module("connectors.gst.compared").document_recons())
 
+    def worklists(self, engine: Any, client_ids: Sequence[str], day: date) -> tuple[Any, ...]:
+        """Return what falls due for clients as of the end of a day; see ``reports.worklists.Worklist``."""
+        found = import_module("connectors.gst.worklists").worklists(engine, client_ids, day)
+        return cast(tuple[Any, ...], found)
+
     def module_names(self) -> tuple[str, ...]:
         """Return the names of all modules."""
         return tuple(name for group in self.groups for name in group.modules)

@@ -6,7 +6,7 @@ operators tick, word for word.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib import import_module
@@ -55,6 +55,11 @@ class TdsConnector:
     def consent_ends_on(self, client: ClientIdentity) -> date | None:
         """Return the last day of the client's authority for its TAN."""
         return client.tds_consent_ends_on
+
+    def worklists(self, engine: Any, client_ids: Sequence[str], day: date) -> tuple[Any, ...]:
+        """Return what falls due for clients as of the end of a day; see ``reports.worklists.Worklist``."""
+        found = import_module("connectors.tds.worklists").worklists(engine, client_ids, day)
+        return cast(tuple[Any, ...], found)
 
     def module_names(self) -> tuple[str, ...]:
         """Return the names of all modules, those for files last."""

@@ -65,23 +65,29 @@ def prefix(dice: random.Random, paper: Paper, _: Supplier) -> Paper | None:
 
 def typo(dice: random.Random, paper: Paper, _: Supplier) -> Paper | None:
     """Make one slip of the hand: a character other, twice, left out, or two neighbours swapped."""
-    number = paper.number
+    for _attempt in range(20):
+        typed = _slip(dice, paper.number)
+        if typed != paper.number and any(one.isdigit() for one in typed):
+            return replace(paper, number=typed)
+    return None
+
+
+def _slip(dice: random.Random, number: str) -> str:
     digits = [place for place, one in enumerate(number) if one.isdigit()]
     place = dice.choice(digits) if dice.random() < 0.85 else dice.randrange(len(number))
-    one = number[place]
-    typed = number
+    one, before, after = number[place], number[:place], number[place + 1 :]
     kind = dice.randrange(5)
-    if kind == 0 and one.isdigit():
-        typed = number[:place] + str((int(one) + dice.randint(1, 9)) % 10) + number[place + 1 :]
-    elif kind == 1 and len(number) > 1:
-        typed = number[:place] + number[place + 1 :]
-    elif kind == 2:
-        typed = number[: place + 1] + number[place:]
-    elif kind == 3 and place:
-        typed = number[: place - 1] + one + number[place - 1] + number[place + 1 :]
-    else:
-        typed = number[:place] + one.translate(LOOK_ALIKES) + number[place + 1 :]
-    return _numbered(paper, typed) if any(one.isdigit() for one in typed) else None
+    if kind == 0:
+        return (
+            before + (str(dice.randrange(10)) if one.isdigit() else dice.choice("ABCDEFGHKLMNPRSTUV")) + after
+        )
+    if kind == 1:
+        return before + after
+    if kind == 2:
+        return before + one + one + after
+    if kind == 3 and place:
+        return before[:-1] + one + before[-1] + after
+    return before + one.translate(LOOK_ALIKES) + after
 
 
 def rounding(dice: random.Random, paper: Paper, _: Supplier) -> Paper | None:

@@ -143,7 +143,8 @@ def _flags(pairs: Pairs, left: Documents, right: Documents, settings: MatchSetti
     one, two = pairs.left, pairs.right
 
     def known(first: Ints, second: Ints, nothing: int) -> Flags:
-        return (first != second) & (first != nothing) & (second != nothing)
+        differs: Flags = (first != second) & (first != nothing) & (second != nothing)
+        return differs
 
     heads = ~within(left.amounts[one][:, 1:], right.amounts[two][:, 1:], settings.tax)
     flags: Flags = np.column_stack(

@@ -1,0 +1,233 @@
+"""What falls due at the GST portal: credit notes that lapse in IMS, notices to answer, returns that are late.
+
+Rule of IMS: a credit note may be kept pending for one tax period; after the due date of the GSTR-3B of the period that
+follows that of its 2B it counts as accepted (GSTN advisory of 17-10-2025, from the tax period of October 2025).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, select
+
+from clientsync.clock import INDIA
+from clientsync.database import reading
+from clientsync.ledger.tables import SyncClient
+from clientsync.periods import Period
+from clientsync.reports.sheets import SheetColumn
+from clientsync.reports.worklists import Worklist
+from clientsync.spec.module import TableSpec
+from clientsync.warehouse.schema import as_of, warehouse_table
+from connectors.gst import ims, notices
+from connectors.gst.duedates import due_date, extensions_in_force
+from connectors.gst.register import State, return_states
+
+SOON_DAYS = 7
+PENDING_NOTES_FROM = Period(2025, 10)
+LATE_WITHIN_DAYS = 92
+_CLIENT = SyncClient.__table__  # type: ignore[attr-defined]
+Values = Mapping[str, Any]
+
+_LAPSE_COLUMNS = (
+    SheetColumn("client", 12),
+    SheetColumn("name", 26),
+    SheetColumn("supplier", 18),
+    SheetColumn("type", 8),
+    SheetColumn("number", 18),
+    SheetColumn("date", 12),
+    SheetColumn("supplier's period", 12),
+    SheetColumn("taxable", 16, is_money=True),
+    SheetColumn("tax", 14, is_money=True),
+    SheetColumn("deemed accepted on", 14),
+    SheetColumn("days left", 10),
+    SheetColumn("what to do", 50),
+)
+NOTICE_COLUMNS = (
+    SheetColumn("client", 12),
+    SheetColumn("name", 26),
+    SheetColumn("portal", 12),
+    SheetColumn("reference", 26),
+    SheetColumn("about", 30),
+    SheetColumn("issued", 12),
+    SheetColumn("answer until", 12),
+    SheetColumn("days left", 10),
+    SheetColumn("what to do", 50),
+)
+_RETURN_COLUMNS = (
+    SheetColumn("client", 12),
+    SheetColumn("name", 26),
+    SheetColumn("return", 12),
+    SheetColumn("period", 10),
+    SheetColumn("due", 12),
+    SheetColumn("filed", 12),
+    SheetColumn("days late", 10),
+    SheetColumn("state", 14),
+    SheetColumn("why", 60),
+)
+
+
+def worklists(engine: Engine, client_ids: Sequence[str], day: date) -> tuple[Worklist, ...]:
+    """Return the lists of the clients as of the end of a day: IMS lapse, notices due, returns late.
+
+    Raises:
+        WarehouseError: the database cannot be read.
+    """
+    return (
+        _lapse(engine, client_ids, day),
+        _notices(engine, client_ids, day),
+        _late(engine, client_ids, day),
+    )
+
+
+def deemed_accepted_on(period: Period, frequency: str, state: str) -> date | None:
+    """Return the last day on which a credit note of a supplier's period may be pending, None where no rule covers it.
+
+    Args:
+        period: of the supplier's return, in whose 2B the note would have come.
+        frequency: of the recipient, ``M`` or ``Q``.
+        state: code of the recipient's state; due dates of quarterly filers depend on it.
+    """
+    if period < PENDING_NOTES_FROM:
+        return None
+    statement = period
+    while frequency == "Q" and not statement.is_quarter_end:
+        statement = statement.next()
+    following = statement.next()
+    while frequency == "Q" and not following.is_quarter_end:
+        following = following.next()
+    due = due_date("GSTR3B", following, frequency, state, extensions_in_force())
+    return due.on if due else None
+
+
+def _clients(engine: Engine, client_ids: Sequence[str]) -> dict[str, Values]:
+    statement = select(
+        _CLIENT.c.client_id, _CLIENT.c.name, _CLIENT.c.gstin, _CLIENT.c.filing_frequency
+    ).where(_CLIENT.c.client_id.in_(client_ids))
+    with reading(engine) as connection:
+        return {row["client_id"]: dict(row) for row in connection.execute(statement).mappings()}
+
+
+def _rows(engine: Engine, spec: TableSpec, client_ids: Sequence[str], day: date) -> Iterator[Values]:
+    moment = datetime.combine(day + timedelta(days=1), time(), INDIA) - timedelta(microseconds=1)
+    statement = as_of(warehouse_table(spec), moment)
+    statement = statement.where(statement.selected_columns["client_id"].in_(client_ids))
+    with reading(engine) as connection:
+        for row in connection.execute(statement).mappings():
+            yield dict(row)
+
+
+def _lapse(engine: Engine, client_ids: Sequence[str], day: date) -> Worklist:
+    clients = _clients(engine, client_ids)
+    found = []
+    for row in _rows(engine, ims.DOCUMENTS, client_ids, day):
+        if row["action"] != "P" or row["document_type"] != "CN":
+            continue
+        client = clients[row["client_id"]]
+        lapses = deemed_accepted_on(
+            Period.parse(row["return_period"]), client["filing_frequency"], client["gstin"][:2]
+        )
+        left = (lapses - day).days if lapses else None
+        tax = sum(row[f"{head}_paise"] for head in ("igst", "cgst", "sgst", "cess"))
+        what = (
+            "It counts as accepted: reduce the credit in GSTR-3B."
+            if left is not None and left < 0
+            else "Accept it with the reversal that is right, or reject it with remarks, in IMS."
+        )
+        found.append(
+            (
+                row["client_id"],
+                client["name"],
+                row["supplier_gstin"],
+                row["document_type"],
+                row["document_number"],
+                row["document_on"],
+                row["return_period"],
+                row["taxable_paise"],
+                tax,
+                lapses,
+                left,
+                what,
+            )
+        )
+    found.sort(key=lambda one: (one[9] or date.max, one[0], one[2], one[4]))
+    return Worklist(
+        "IMS lapse",
+        "Pending credit notes and the day on which each counts as accepted.",
+        _LAPSE_COLUMNS,
+        tuple(found),
+        _urgent(one[10] for one in found),
+    )
+
+
+def _notices(engine: Engine, client_ids: Sequence[str], day: date) -> Worklist:
+    clients = _clients(engine, client_ids)
+    details = {
+        (row["client_id"], row["reference"] or row["arn"]): row
+        for row in _rows(engine, notices.DETAILS, client_ids, day)
+    }
+    found = []
+    for row in _rows(engine, notices.NOTICES, client_ids, day):
+        detail = details.get((row["client_id"], row["reference"])) or details.get(
+            (row["client_id"], row["arn"])
+        )
+        due = (detail or {}).get("reply_due_on") or row["respond_by_on"]
+        if due is None or (day - due).days > 180:
+            continue
+        left = (due - day).days
+        found.append(
+            (
+                row["client_id"],
+                clients[row["client_id"]]["name"],
+                "GST",
+                row["reference"],
+                (detail or {}).get("notice_type") or row["alert_code"] or row["module_code"],
+                row["issued_on"],
+                due,
+                left,
+                "Answer it on the portal; the day has passed." if left < 0 else "Answer it on the portal.",
+            )
+        )
+    found.sort(key=lambda one: (one[6], one[0], one[3]))
+    return Worklist(
+        "Notices due",
+        "Notices with a day until which they are to be answered, the oldest day first.",
+        NOTICE_COLUMNS,
+        tuple(found),
+        _urgent(one[7] for one in found),
+    )
+
+
+def _late(engine: Engine, client_ids: Sequence[str], day: date) -> Worklist:
+    clients = _clients(engine, client_ids)
+    registered = [one for one in client_ids if clients.get(one, {}).get("gstin")]
+    found = []
+    for one in return_states(engine, registered, day) if registered else ():
+        is_recent = one.filed_on is not None and (day - one.filed_on).days <= LATE_WITHIN_DAYS
+        if one.state is State.NOT_FILED or (one.state is State.LATE and is_recent):
+            found.append(
+                (
+                    one.client_id,
+                    clients[one.client_id]["name"],
+                    one.return_type,
+                    str(one.period),
+                    one.due_on,
+                    one.filed_on,
+                    one.days_late,
+                    str(one.state),
+                    one.reason,
+                )
+            )
+    found.sort(key=lambda one: (one[5] is not None, -one[6], one[0], one[2], one[3]))
+    return Worklist(
+        "Returns late",
+        "Returns that are not filed though they are due, then those filed late in the last three months.",
+        _RETURN_COLUMNS,
+        tuple(found),
+        sum(one[5] is None for one in found),
+    )
+
+
+def _urgent(days: Iterator[int | None]) -> int:
+    return sum(1 for one in days if one is not None and one <= SOON_DAYS)

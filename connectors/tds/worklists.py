@@ -1,0 +1,61 @@
+"""What falls due at the tax portals: notices with a day until which they are to be answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+
+from sqlalchemy import Engine, select
+
+from clientsync.clock import INDIA
+from clientsync.database import reading
+from clientsync.ledger.tables import SyncClient
+from clientsync.reports.worklists import Worklist
+from clientsync.warehouse.schema import as_of, warehouse_table
+from connectors.gst.worklists import NOTICE_COLUMNS, SOON_DAYS
+from connectors.tds import notices
+
+_CLIENT = SyncClient.__table__  # type: ignore[attr-defined]
+_OLDEST_DAYS = 180
+
+
+def worklists(engine: Engine, client_ids: Sequence[str], day: date) -> tuple[Worklist, ...]:
+    """Return the notices of the clients that are to be answered, as of the end of a day.
+
+    Raises:
+        WarehouseError: the database cannot be read.
+    """
+    moment = datetime.combine(day + timedelta(days=1), time(), INDIA) - timedelta(microseconds=1)
+    statement = as_of(warehouse_table(notices.NOTICES), moment)
+    statement = statement.where(statement.selected_columns["client_id"].in_(client_ids))
+    with reading(engine) as connection:
+        named = select(_CLIENT.c.client_id, _CLIENT.c.name).where(_CLIENT.c.client_id.in_(client_ids))
+        names = {row.client_id: row.name for row in connection.execute(named)}
+        rows = [dict(row) for row in connection.execute(statement).mappings()]
+    found = [
+        (
+            row["client_id"],
+            names.get(row["client_id"], ""),
+            "TDS",
+            row["reference"],
+            row["category"] or row["description"][:60],
+            row["issued_on"],
+            row["due_on"],
+            (row["due_on"] - day).days,
+            "Answer it on the portal; the day has passed."
+            if row["due_on"] < day
+            else "Answer it on the portal.",
+        )
+        for row in rows
+        if row["due_on"] is not None and (day - row["due_on"]).days <= _OLDEST_DAYS
+    ]
+    found.sort(key=lambda one: (one[6], one[0], one[3]))
+    return (
+        Worklist(
+            "Notices due",
+            "Notices with a day until which they are to be answered, the oldest day first.",
+            NOTICE_COLUMNS,
+            tuple(found),
+            sum(one[7] <= SOON_DAYS for one in found),
+        ),
+    )
