@@ -39,7 +39,7 @@ Places = npt.NDArray[np.int64]
 def write_many(database: sqlite3.Connection, many: int) -> int:
     """Write the tables ``books`` and ``portal``, of which ``LOOSE_SHARE`` cannot be joined by their keys.
 
-    Every owner has 80 suppliers; the largest sends it about a tenth of its documents, the smallest one or two.
+    Every owner has 80 suppliers; the largest sends it about a tenth of its documents, the smallest a few.
     """
     dice = np.random.default_rng(SEED)
     owner = dice.integers(0, OWNERS, many)

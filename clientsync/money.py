@@ -44,6 +44,15 @@ def rupees(amount_paise: int) -> Decimal:
     return (Decimal(amount_paise) / 100).quantize(Decimal("0.01"))
 
 
+def grouped(amount_paise: int) -> str:
+    """Return an amount of rupees with the commas of lakhs and crores, for example ``18,10,805.01``."""
+    sign = "-" if amount_paise < 0 else ""
+    whole, _, parts = f"{rupees(abs(amount_paise))}".partition(".")
+    head, last = whole[:-3], whole[-3:]
+    pairs = [head[max(0, place - 2) : place] for place in range(len(head), 0, -2)][::-1]
+    return f"{sign}{','.join([*pairs, last])}.{parts}"
+
+
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"JSON constant {name} is not a number")
 

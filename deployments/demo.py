@@ -1,4 +1,4 @@
-"""``make demo``: a practice with 25 simulated clients has its first night of GST and TDS, under Prefect, and ends.
+"""``make demo``: a practice with 25 simulated clients has its first night, imports books and reconciles, and ends.
 
 Two of the clients do not answer before the night, one has a failing portal, one a second factor: what a morning
 looks like.
@@ -13,6 +13,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from clientsync.clock import today
+from clientsync.periods import newest_open
 from deployments.portal import (
     answer_captchas,
     answer_phones,
@@ -27,6 +29,7 @@ from deployments.stack import Stack, StackError
 
 HOME = Path(".clientsync/demo")
 CLIENTS = 25
+DOCUMENTS = 40
 LATE = ("C0008", "C0017")
 
 
@@ -51,7 +54,7 @@ def show(console: Console, stack: Stack) -> None:
     console.print(
         f"[bold]1.[/bold] Simulated GST and tax portals with {CLIENTS} clients, and a Prefect server …"
     )
-    stack.start_simulator(["--clients", str(CLIENTS), "--documents", "40", "--seed", "7"])
+    stack.start_simulator(["--clients", str(CLIENTS), "--documents", str(DOCUMENTS), "--seed", "7"])
     tds_url = start_tds_portals(stack, ["--clients", str(CLIENTS), "--seed", "7"])
     write_settings(stack, tds_url=tds_url)
     import_clients(stack)
@@ -78,6 +81,23 @@ def show(console: Console, stack: Stack) -> None:
     answer_phones(stack, others)
     answer_captchas(stack, tds_url, others)
     stack.run(["-m", "deployments.night", "resync"], quiet=False)
+    console.print(
+        "\n[bold]5.[/bold] The books: the clients' registers come in (CSV, and day books of Tally) …"
+    )
+    bring_books(stack)
+    console.print(
+        "\n[bold]6.[/bold] What does not agree: books, statements, ledgers and demands, under Prefect …\n"
+    )
+    stack.run(["-m", "deployments.night", "reconcile", "gst", "tds"], quiet=False)
+
+
+def bring_books(stack: Stack) -> None:
+    """Write the registers of the newest month as the clients' bookkeepers wrote them, and import them."""
+    folder = stack.home / "registers"
+    month = str(newest_open(today()))
+    options = ["--clients", str(CLIENTS), "--documents", str(DOCUMENTS), "--seed", "7", "--months", month]
+    stack.run(["-m", "simulators.gst.registers", "--out", str(folder), *options])
+    stack.run(["-m", "deployments.books", str(folder)], quiet=False)
 
 
 def _rows(stack: Stack) -> list[dict[str, str]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any
 
 from prefect import flow
 from prefect.artifacts import (
+    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -27,6 +30,7 @@ from clientsync.reports.matches import STATUS_WORDS, MatchLine, read_matches
 from clientsync.reports.reconciliations import counts, verdict
 from clientsync.sync.all_recons import AllRuns, joined, wanted_names
 from clientsync.sync.documents import CLIENTS_AT_ONCE
+from clientsync.sync.firm_reports import firm_report, write_reports
 from clientsync.sync.services import Services, services_from_settings
 from flows.choices import ALL_CLIENTS, Clients, Groups, ids
 from flows.reconcile_tds import SHOWN_ROWS, day_of, exception_rows
@@ -100,7 +104,10 @@ def reconcile_and_publish(
             progress, 100.0 * number / len(work), description=f"{number} of {len(work)} bundles of clients"
         )
     runs = joined(run_id, on, parts)
-    publish_run(services, runs)
+    report = firm_report(services.engine, on, clients, groups)
+    stem = f"firm-{on:%Y-%m-%d}-{run_id[-10:]}"
+    paths = write_reports(report, services.settings.home / "reports", stem, ("xlsx", "html", "pdf"))
+    publish_run(services, runs, paths)
     return final_state(runs)
 
 
@@ -115,8 +122,8 @@ def _bundles(clients: list[str]) -> list[tuple[str, list[str]]]:
     ]
 
 
-def publish_run(services: Services, runs: AllRuns) -> None:
-    """Publish documents that wait for a person, exceptions by period, and the counts."""
+def publish_run(services: Services, runs: AllRuns, paths: Sequence[Path]) -> None:
+    """Publish documents that wait for a person, exceptions by period, the counts, and links to the reports."""
     words = verdict(runs.states, len(runs.failed))
     clients = tuple(dict.fromkeys(state.client_id for run in runs.documents for state in run.states))
     recons = tuple(run.recon for run in runs.documents)
@@ -140,7 +147,14 @@ def publish_run(services: Services, runs: AllRuns) -> None:
             key=RETURNS_KEY,
             description=f"{len(runs.lines)} exceptions of returns, ledgers and registers.",
         )
-    create_markdown_artifact(summary_markdown(runs), key=SUMMARY_KEY, description=words)
+    create_markdown_artifact(summary_markdown(runs, paths), key=SUMMARY_KEY, description=words)
+    for path in paths:
+        create_link_artifact(
+            path.resolve().as_uri(),
+            link_text=path.name,
+            key=f"firm-report-{path.suffix.removeprefix('.')}",
+            description=f"{words} The file lies on the machine of the worker.",
+        )
 
 
 def document_row(line: MatchLine) -> dict[str, Any]:
@@ -161,8 +175,8 @@ def document_row(line: MatchLine) -> dict[str, Any]:
     }
 
 
-def summary_markdown(runs: AllRuns) -> str:
-    """Return the outcome, counts per reconciliation and status, and what is missing where, as Markdown."""
+def summary_markdown(runs: AllRuns, paths: Sequence[Path] = ()) -> str:
+    """Return the outcome, counts per reconciliation and status, what is missing, and the reports, as Markdown."""
     lines = [
         f"# GST reconciliations as of {runs.as_of:%d-%m-%Y}",
         "",
@@ -195,6 +209,8 @@ def summary_markdown(runs: AllRuns) -> str:
                 reason == why for run in runs.documents if run.recon == recon for _, reason in run.left_out
             )
             lines.append(f"- {recon}: {number} clients, {why}")
+    if paths:
+        lines += ["", f"Reports: {', '.join(f'`{path.name}`' for path in paths)} in the reports folder."]
     return "\n".join([*lines, ""])
 
 

@@ -19,7 +19,20 @@ SYNC = {
     "tds": "tds-multi-client-sync/tds-multi-client-sync",
 }
 ANSWER = "answer-challenge/answer-challenge"
-RECONCILE = "reconcile-tds/reconcile-tds"
+RECONCILE = {
+    "tds": ("reconcile-tds/reconcile-tds",),
+    "gst": tuple(
+        f"reconcile-gst/{name}"
+        for name in (
+            "reconcile-gst",
+            "reconcile-2b-purchases",
+            "reconcile-2a-purchases",
+            "reconcile-ims-purchases",
+            "reconcile-r1-sales",
+            "reconcile-returns",
+        )
+    ),
+}
 
 
 @flow(name="refresh-choices", flow_run_name="refresh choices", persist_result=False)
@@ -47,7 +60,9 @@ def choices(services: Services) -> dict[str, dict[str, list[str]]]:
         }
         for name, clients in registered.items()
     }
-    found[RECONCILE] = {name: found[SYNC["tds"]][name] for name in ("clients", "groups")}
+    for system, deployments in RECONCILE.items():
+        for deployment in deployments:
+            found[deployment] = {name: found[SYNC[system]][name] for name in ("clients", "groups")}
     everybody = [label(one.client_id, one.name) for one in active]
     found[ANSWER] = {"client": [label(one, names.get(one, "")) for one in waiting] or everybody}
     return found

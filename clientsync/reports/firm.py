@@ -68,7 +68,7 @@ class Tally:
     """Counts over the matched documents of a report.
 
     Attributes:
-        groups: (reconciliation, status) to how many groups.
+        groups: (reconciliation, status as shown) to how many groups.
         waiting: the same, of those that wait for a person.
         stake: the same, to the tax that is at stake in them, in paise.
         by_client: client id to the tax at stake in 2B, in paise.
@@ -110,7 +110,7 @@ def tally(report: FirmReport) -> Tally:
     """Walk the matched documents of a report once and count them."""
     found = Tally()
     for line in report.lines(()):
-        key = (line.recon, line.status)
+        key = (line.recon, line.shown_status)
         found.groups[key] += 1
         if line.needs_person:
             stake = at_stake(line)

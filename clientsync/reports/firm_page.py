@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from clientsync.errors import InvalidInput
-from clientsync.money import rupees
+from clientsync.money import grouped
 from clientsync.reports.files import sheet_text, whole_file
 from clientsync.reports.firm import FirmReport, Tally, missing_by_client, states_by_recon, tally
-from clientsync.reports.matches import STATUS_WORDS
+from clientsync.reports.matches import SHOWN_WORDS
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]+")
 
@@ -35,6 +35,8 @@ COLOURS = {
     "duplicate": "#c77dba",
     "missing_here": "#f0c674",
     "missing_there": "#d9534f",
+    "not_yet": "#dfe5ea",
+    "no_books": "#c9d3dd",
 }
 _HEIGHT_MM = 297.0
 
@@ -94,7 +96,7 @@ def page_of(report: FirmReport) -> Page:
         report.is_clean,
         (
             ("clients", str(report.clients)),
-            ("credit at stake, Rs", _amount(found.at_stake_paise)),
+            ("credit at stake, Rs", grouped(found.at_stake_paise)),
             ("suppliers to write to", str(len(found.vendors))),
             ("urgent dates", str(urgent)),
         ),
@@ -105,14 +107,14 @@ def page_of(report: FirmReport) -> Page:
 
 def _recon(report: FirmReport, found: Tally) -> Iterable[ReconRow]:
     for name, of in sorted(states_by_recon(report.states).items(), key=lambda one: (len(one[0]), one[0])):
-        total = sum(found.groups[name, status] for status in STATUS_WORDS)
+        total = sum(found.groups[name, status] for status in SHOWN_WORDS)
         parts = tuple(
             Part(
                 round(100 * found.groups[name, status] / total, 2),
                 COLOURS[status],
                 f"{found.groups[name, status]} {words}",
             )
-            for status, words in STATUS_WORDS.items()
+            for status, words in SHOWN_WORDS.items()
             if found.groups[name, status]
         )
         yield ReconRow(
@@ -127,7 +129,7 @@ def _recon(report: FirmReport, found: Tally) -> Iterable[ReconRow]:
 
 def _blocks(report: FirmReport, found: Tally) -> Iterable[Block]:
     vendors = [
-        (one.client_id, _short(one.name or one.gstin), str(len(one.numbers)), _amount(one.stake_paise))
+        (one.client_id, _short(one.name or one.gstin), str(len(one.numbers)), grouped(one.stake_paise))
         for one in found.vendors
     ]
     if vendors:
@@ -139,7 +141,7 @@ def _blocks(report: FirmReport, found: Tally) -> Iterable[Block]:
         if rows:
             yield _block(one.name, ("client", "what", "until or since"), rows)
     worst = [
-        (one.client_id, one.recon, _short(one.why), _amount(one.difference_paise or 0))
+        (one.client_id, one.recon, _short(one.why), grouped(one.difference_paise or 0))
         for one in report.exceptions
     ]
     if worst:
@@ -177,10 +179,6 @@ def _short(text: str) -> str:
 
 def _day(on: date) -> str:
     return f"{on:%d-%m-%Y}"
-
-
-def _amount(paise: int) -> str:
-    return f"{rupees(paise):,}"
 
 
 def write_page(report: FirmReport, path: Path) -> Path:

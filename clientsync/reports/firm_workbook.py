@@ -13,7 +13,7 @@ from typing import Any
 from clientsync.money import rupees
 from clientsync.reports.files import write_csv
 from clientsync.reports.firm import FirmReport, Tally, missing_by_client, tally
-from clientsync.reports.matches import MATCH_COLUMNS, STATUS_WORDS, match_rows
+from clientsync.reports.matches import MATCH_COLUMNS, SHOWN_WORDS, match_rows
 from clientsync.reports.reconciliations import counts
 from clientsync.reports.sheets import SheetColumn, new_book
 from clientsync.reports.vendors import VENDOR_COLUMNS
@@ -74,7 +74,7 @@ def write_firm_workbook(report: FirmReport, path: Path) -> Path:
         )
         for name, columns, lines in _tables(found):
             book.sheet(name, columns, lines)
-        last = len(STATUS_WORDS)
+        last = len(SHOWN_WORDS)
         book.chart(
             "Summary",
             "I2",
@@ -134,17 +134,17 @@ def _facts(report: FirmReport, found: Tally) -> list[tuple[str, Any]]:
 
 def _tables(found: Tally) -> Iterator[Sheet]:
     """Yield the small tables that the charts are drawn from."""
-    statuses = list(STATUS_WORDS)
+    statuses = list(SHOWN_WORDS)
     yield (
         "Documents by status",
-        (_MANY, *(SheetColumn(STATUS_WORDS[one], 14) for one in statuses)),
+        (_MANY, *(SheetColumn(SHOWN_WORDS[one], 14) for one in statuses)),
         [(recon, *(found.groups[recon, one] for one in statuses)) for recon in found.recons],
     )
     yield (
         "At stake",
         (SheetColumn("kind", 34), SheetColumn("waiting", 12), SheetColumn("tax at stake", 18, is_money=True)),
         [
-            (f"{recon}: {STATUS_WORDS[one]}", found.waiting[recon, one], found.stake[recon, one])
+            (f"{recon}: {SHOWN_WORDS[one]}", found.waiting[recon, one], found.stake[recon, one])
             for recon in found.recons
             for one in statuses
             if found.waiting[recon, one]

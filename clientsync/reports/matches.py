@@ -37,6 +37,8 @@ STATUS_WORDS = {
     "missing_there": "missing on the portal",
 }
 """Every status in the order in which people read them, with the words that they read."""
+SHOWN_WORDS = {**STATUS_WORDS, "not_yet": "without statement yet", "no_books": "without books yet"}
+"""The same, with what only looks missing because its month is not there yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,11 @@ class MatchLine:
     def tax_difference_paise(self) -> int:
         """Taxes of the portal less those of the books."""
         return self.right_tax_paise - self.left_tax_paise
+
+    @property
+    def shown_status(self) -> str:
+        """The status as it is counted: what only looks missing, because its month is not there yet, is apart."""
+        return next((tag for tag in ("not_yet", "no_books") if tag in self.tags), self.status)
 
     @property
     def needs_person(self) -> bool:

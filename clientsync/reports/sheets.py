@@ -76,6 +76,10 @@ class Book:
         self._day = make({"num_format": "dd-mm-yyyy", "valign": "top"})
         self._moment = make({"num_format": "dd-mm-yyyy hh:mm", "valign": "top"})
         self._bold = make({"bold": True, "num_format": "@"})
+        self._banners = {
+            name: make({"bg_color": fill, "font_color": letter, "num_format": "@", "bold": True})
+            for name, (fill, letter) in COLOURS.items()
+        }
         self._colours = {
             name: make({"bg_color": fill, "font_color": letter, "num_format": "@", "align": "center"})
             for name, (fill, letter) in COLOURS.items()
@@ -133,7 +137,10 @@ class Book:
         page.freeze_panes(top + 1, frozen_columns)
         for line, (label, value) in enumerate(above):
             page.write_string(line, 0, sheet_text(label), self._bold)
-            self._write(page, line, 1, value, is_money=False)
+            if isinstance(value, Coloured):
+                page.write_string(line, 1, sheet_text(value.text), self._banners[value.colour])
+            else:
+                self._write(page, line, 1, value, is_money=False)
         for number, column in enumerate(columns):
             page.write_string(top, number, sheet_text(column.title), self._head)
         count = 0

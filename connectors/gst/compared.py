@@ -352,7 +352,7 @@ class _Consumers:
                 row,
                 id=_row_id(f"{prefix}c", row, ("period", "place")),
                 document_type=CONSUMERS,
-                document_number=f"Consumers {shown}",
+                document_number=f"Consumers {shown} {Period.parse(period).first_day:%b%Y}",
                 document_on=Period.parse(period).last_day,
                 place_of_supply=shown,
                 party_name="Consumers, in total",

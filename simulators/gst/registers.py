@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
 from simulators.gst import periods
@@ -32,6 +33,7 @@ ERRORS = (
     ("missing", 0.03), ("typo", 0.015), ("prefix", 0.01), ("swapped", 0.007), ("rounding", 0.02), ("amount", 0.01),
     ("duplicate", 0.005), ("late", 0.01),
 )  # fmt: skip
+CASH_SALE = 60_000_00
 EXTRA = 0.015
 """Share of purchases that no supplier reports."""
 
@@ -112,14 +114,21 @@ def sales(portal: Portal, client: Client, month: int) -> tuple[list[Entry], list
     for document in portal.trade.outward(client, month):
         if document.original is None:
             _book(rng, entries, errors, _entry(document, document.buyer.name, document.buyer.gstin))
-    day = periods.on(month, 28)
     for place, row in enumerate(portal.outward.sections(client, month).get("b2cs", []), start=1):
-        taxes = tuple(_paise(row.get(name, 0)) for name in ("iamt", "camt", "samt", "csamt"))
-        entries.append(
-            Entry(day, f"CASH/{month}/{place}", day, "Cash sales", "", "I", row["pos"], False, _paise(row["txval"]),
-                  (taxes[0], taxes[1], taxes[2], taxes[3]))
-        )  # fmt: skip
+        entries.extend(_cash_sales(month, place, row))
     return entries, errors
+
+
+def _cash_sales(month: int, place: int, row: dict[str, Any]) -> Iterator[Entry]:
+    """Give the sales to consumers behind a total of GSTR-1; none is so large that it is reported by itself."""
+    amounts = [_paise(row.get(name, 0)) for name in ("txval", "iamt", "camt", "samt", "csamt")]
+    parts = abs(amounts[0]) // CASH_SALE + 1
+    day = periods.on(month, 28)
+    for part in range(parts):
+        own = [one * (part + 1) // parts - one * part // parts for one in amounts]
+        number = f"CASH/{month}/{place}/{part + 1}"
+        taxes = (own[1], own[2], own[3], own[4])
+        yield Entry(day, number, day, "Cash sales", "", "I", row["pos"], False, own[0], taxes)
 
 
 def _paise(value: float) -> int:

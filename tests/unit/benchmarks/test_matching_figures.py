@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date
 
 from benchmarks.greedy import greedy
-from benchmarks.matching import frame_of, pairs_of, quality
+from benchmarks.matching import frame_of, pairs_of, quality, without_splits
 from clientsync.reconcile.documents.frames import AMOUNTS, DOCUMENT_COLUMNS
 from clientsync.reconcile.documents.matching import match_documents
 from simulators.gst.labelled import Labelled, labelled
@@ -40,6 +40,13 @@ def test_what_nobody_could_know_counts_neither_way() -> None:
 
 def test_finding_nothing_is_precise_and_recalls_nothing() -> None:
     assert quality([], TRUTH)[:2] == (100, 0)
+
+
+def test_recall_without_splits_asks_for_the_other_pairs_alone() -> None:
+    truth = replace(
+        TRUTH, pairs={**TRUTH.pairs, ("b5", "p5"): ("split_there",), ("b5", "p6"): ("split_there",)}
+    )
+    assert without_splits(truth).pairs == TRUTH.pairs
 
 
 def test_papers_become_a_frame_of_the_contract() -> None:
