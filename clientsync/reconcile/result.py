@@ -160,6 +160,34 @@ class Reconciliation:
     missing: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What all reconciliations say of one client on one day; ``reconciliations`` starts with the one on coverage."""
+
+    client_id: str
+    as_of: date
+    reconciliations: tuple[Reconciliation, ...]
+
+    @property
+    def exceptions(self) -> tuple[ReconException, ...]:
+        """Everything that a person must look at, by reconciliation."""
+        return tuple(one for recon in self.reconciliations for one in recon.exceptions)
+
+    @property
+    def incomplete(self) -> frozenset[tuple[str, str]]:
+        """The (client_id, recon) that are incomplete, as ``merge_history`` wants them."""
+        return frozenset(
+            (one.client_id, one.recon) for one in self.reconciliations if one.state is State.INCOMPLETE
+        )
+
+    @property
+    def state(self) -> State:
+        """The state of the whole: incomplete as soon as one reconciliation is."""
+        states = {one.state for one in self.reconciliations}
+        order = (State.INCOMPLETE, State.EXCEPTIONS)
+        return next((state for state in order if state in states), State.CLEAN)
+
+
 def ordered(rows: Iterable[ReconRow]) -> tuple[ReconRow, ...]:
     """Return the rows in the one order that does not depend on the order of the inputs."""
     return tuple(sorted(rows, key=lambda row: (row.client_id, row.recon, row.key, row.status, row.evidence)))

@@ -85,7 +85,7 @@ def _near_parts(
     fits = (np.sign(amount) == np.sign(target)) & (np.abs(amount) < abs(target) + settings.taxable.paise)
     apart = np.abs(parts.day[places] - wholes.day[whole])
     is_unknown = (parts.day[places] == NO_DAY) | (wholes.day[whole] == NO_DAY)
-    shares = parts.number[places] == wholes.number[whole]
+    shares = (parts.number[places] == wholes.number[whole]) & (parts.year[places] == wholes.year[whole])
     is_near = is_unknown | (apart <= settings.near_days) | shares | (not settings.is_date_compared)
     kept = fits & is_near
     order = np.lexsort((parts.spread[places[kept]], -np.abs(amount[kept]), apart[kept], ~shares[kept]))

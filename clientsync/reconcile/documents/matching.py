@@ -25,7 +25,16 @@ from clientsync.reconcile.documents.blocks import block_pairs
 from clientsync.reconcile.documents.explaining import Found, result_of
 from clientsync.reconcile.documents.frames import Matched, MatchSettings, MatchStatus, Wishes
 from clientsync.reconcile.documents.gathering import gathered
-from clientsync.reconcile.documents.pairs import Amounts, Number, Pairs, agreeing, differing, lonely, weighed
+from clientsync.reconcile.documents.pairs import (
+    Amounts,
+    Dates,
+    Number,
+    Pairs,
+    agreeing,
+    differing,
+    lonely,
+    weighed,
+)
 from clientsync.reconcile.documents.sides import Documents, Flags, Ints, joined, prepared
 
 _ALONE = np.empty(0, dtype=np.int64)
@@ -82,7 +91,8 @@ class _Matching:
         self._lonely(pairs)
         pairs = self._weighed(by_pan=True)
         sure = (pairs.number >= Number.SLIP) & agreeing(pairs)
-        part = (pairs.number >= Number.EQUAL) & (pairs.amounts >= Amounts.PART) & self._same_year(pairs)
+        near = (pairs.dates >= Dates.NEAR) | (self._same_year(pairs) & pairs.is_rare)
+        part = (pairs.number >= Number.EQUAL) & (pairs.amounts >= Amounts.PART) & near
         self._assign(pairs, sure | part)
         self.out.left_alone = np.flatnonzero(~self.left_taken)
         self.out.right_alone = np.flatnonzero(~self.right_taken)

@@ -202,18 +202,21 @@ def _digits_fit(first: str, second: str) -> bool:
 def agreeing(pairs: Pairs) -> Flags:
     """Say which pairs may be one document whose amounts agree within tolerance, or stand under other heads of tax.
 
-    | number         | amounts       | dates    |
-    |----------------|---------------|----------|
-    | equal          | heads or more | not far  |
-    | digits, long   | heads or more | not far  |
-    | digits, short  | within        | near     |
-    | slip, similar  | within, rare  | equal    |
+    | number         | amounts       | dates                 |
+    |----------------|---------------|-----------------------|
+    | equal          | heads or more | near; not far if rare |
+    | digits, long   | heads or more | near; not far if rare |
+    | digits, short  | within        | near                  |
+    | slip           | within        | equal                 |
+    | similar        | within, rare  | equal                 |
     """
     number, amounts, dates = pairs.number, pairs.amounts, pairs.dates
-    equal = (number >= Number.EQUAL) & (amounts >= Amounts.HEADS) & (dates >= Dates.YEAR)
-    digits = (number >= Number.DIGITS) & (amounts >= Amounts.HEADS) & (dates >= Dates.YEAR) & ~pairs.is_short
+    is_sure = (dates >= Dates.NEAR) | ((dates >= Dates.YEAR) & pairs.is_rare)
+    equal = (number >= Number.EQUAL) & (amounts >= Amounts.HEADS) & is_sure
+    digits = (number >= Number.DIGITS) & (amounts >= Amounts.HEADS) & is_sure & ~pairs.is_short
     short = (number >= Number.DIGITS) & (amounts >= Amounts.WITHIN) & (dates >= Dates.NEAR)
-    loose = (number >= Number.SIMILAR) & (amounts >= Amounts.WITHIN) & (dates == Dates.EQUAL) & pairs.is_rare
+    same_day = (amounts >= Amounts.WITHIN) & (dates == Dates.EQUAL)
+    loose = same_day & ((number >= Number.SLIP) | ((number >= Number.SIMILAR) & pairs.is_rare))
     found: Flags = (equal | digits | short | loose) & ~_wrong_kind(pairs)
     return found
 
@@ -223,7 +226,9 @@ def differing(pairs: Pairs, is_same_year: Flags) -> Flags:
 
     | number         | amounts             | dates                            |
     |----------------|---------------------|----------------------------------|
-    | equal          | any                 | the same financial year, or near |
+    | equal          | any                 | near                             |
+    | equal, long    | any                 | the same financial year          |
+    | equal, short   | part or more        | the same financial year          |
     | digits, long   | part or more        | near                             |
     | digits, long   | near                | equal                            |
     | slip           | heads or more, rare | near                             |
@@ -234,7 +239,8 @@ def differing(pairs: Pairs, is_same_year: Flags) -> Flags:
     subscription, not a slip.
     """
     number, amounts, dates = pairs.number, pairs.amounts, pairs.dates
-    equal = (number >= Number.EQUAL) & (is_same_year | (dates >= Dates.NEAR))
+    telling = ~pairs.is_short | (amounts >= Amounts.PART)
+    equal = (number >= Number.EQUAL) & ((is_same_year & telling) | (dates >= Dates.NEAR))
     part = (amounts >= Amounts.PART) & (dates >= Dates.NEAR)
     digits = (
         (number >= Number.DIGITS)
@@ -250,10 +256,10 @@ def differing(pairs: Pairs, is_same_year: Flags) -> Flags:
 
 
 def lonely(pairs: Pairs) -> Flags:
-    """Say which pairs have unrelated numbers, but amounts that agree and stand nowhere else, and near dates."""
-    return (
-        (pairs.amounts >= Amounts.WITHIN) & (pairs.dates >= Dates.NEAR) & pairs.is_rare & ~pairs.is_other_kind
-    )
+    """Say which pairs have unrelated numbers, but amounts that agree, on one day or near it and nowhere else."""
+    is_telling = (pairs.dates == Dates.EQUAL) | ((pairs.dates >= Dates.NEAR) & pairs.is_rare)
+    found: Flags = (pairs.amounts >= Amounts.WITHIN) & is_telling & ~pairs.is_other_kind
+    return found
 
 
 def _wrong_kind(pairs: Pairs) -> Flags:

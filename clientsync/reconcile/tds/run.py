@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
-from datetime import date
+from dataclasses import fields
 
 from clientsync.errors import InvalidInput
 from clientsync.reconcile.result import (
     Reconciliation,
-    ReconException,
     ReconRow,
-    State,
+    Result,
     conclude,
 )
 from clientsync.reconcile.tds import certificates, challans, demand, interest, pan_quality, returns
@@ -53,34 +51,6 @@ INPUTS_NEEDED: dict[str, tuple[str, ...]] = {
 
 RECONS: tuple[str, ...] = tuple(f"R{number}" for number in range(1, 14))
 """The reconciliations in the order they run, after R14."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What all reconciliations say of one client on one day; ``reconciliations`` starts with R14."""
-
-    client_id: str
-    as_of: date
-    reconciliations: tuple[Reconciliation, ...]
-
-    @property
-    def exceptions(self) -> tuple[ReconException, ...]:
-        """Everything that a person must look at, by reconciliation."""
-        return tuple(one for recon in self.reconciliations for one in recon.exceptions)
-
-    @property
-    def incomplete(self) -> frozenset[tuple[str, str]]:
-        """The (client_id, recon) that are incomplete, as ``merge_history`` wants them."""
-        return frozenset(
-            (one.client_id, one.recon) for one in self.reconciliations if one.state is State.INCOMPLETE
-        )
-
-    @property
-    def state(self) -> State:
-        """The state of the whole: incomplete as soon as one reconciliation is."""
-        states = {one.state for one in self.reconciliations}
-        order = (State.INCOMPLETE, State.EXCEPTIONS)
-        return next((state for state in order if state in states), State.CLEAN)
 
 
 def reconcile_deductor(inputs: DeductorInputs) -> Result:

@@ -1,0 +1,123 @@
+"""How tax was paid: 3B within itself, the liability ledger against 3B, and the ledgers' own arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clientsync.reconcile.gst.inputs import HEADS, Ledger, RegistrationInputs, Taxes
+from clientsync.reconcile.result import ReconRow, Severity
+
+
+def paid_in_full(inputs: RegistrationInputs) -> Iterator[ReconRow]:
+    """G3: cash and credit pay the liability of every head, and IGST credit is used before CGST and SGST credit.
+
+    Source: CGST Act s.49A and s.49B, CGST Rules rule 88A: IGST credit first; CGST and SGST credit never pay each other,
+    which the form has no field for.
+    """
+    for one in inputs.periods:
+        paid = one.paid
+        if paid is None:
+            continue
+        settled = paid.cash.plus(paid.credit)
+        pairs = zip(HEADS, paid.owed.heads, settled.heads, strict=True)
+        short = [head.upper() for head, owed, had in pairs if abs(owed - had) > inputs.tolerance_paise]
+        is_out_of_order = bool(paid.igst_left) and (paid.from_cgst + paid.from_sgst) > 0
+        if short:
+            code, severity = "NOT_PAID_IN_FULL", Severity.ERROR
+            why, action = (
+                f"Cash and credit differ from the liability in {', '.join(short)}.",
+                "Pay what is short.",
+            )
+        elif is_out_of_order:
+            code, severity = "CREDIT_OUT_OF_ORDER", Severity.WARNING
+            why = "CGST or SGST credit was used while IGST credit was left."
+            action = "Use IGST credit first in the next return."
+        else:
+            code, severity, why, action = "PAID", Severity.OK, "Cash and credit pay the liability.", ""
+        yield ReconRow(
+            "G3",
+            code,
+            severity,
+            inputs.client_id,
+            (one.period,),
+            paid.owed.total,
+            settled.total,
+            settled.total - paid.owed.total,
+            why,
+            action,
+        )
+
+
+def posted_as_filed(inputs: RegistrationInputs) -> Iterator[ReconRow]:
+    """G14: the liability ledger of a period says what the filed 3B says, in cash and in credit, head by head."""
+    for one in inputs.periods:
+        if one.paid is None or one.posted is None:
+            continue
+        for name, filed, posted in (
+            ("owed", one.paid.owed, one.posted.owed),
+            ("cash", one.paid.cash, one.posted.cash),
+            ("credit", one.paid.credit, one.posted.credit),
+        ):
+            pairs = zip(HEADS, filed.heads, posted.heads, strict=True)
+            wrong = [head.upper() for head, a, b in pairs if abs(a - b) > inputs.tolerance_paise]
+            yield ReconRow(
+                "G14",
+                "LEDGER_DIFFERS" if wrong else "LEDGER_AGREES",
+                Severity.ERROR if wrong else Severity.OK,
+                inputs.client_id,
+                (one.period, name),
+                filed.total,
+                posted.total,
+                posted.total - filed.total,
+                f"The liability ledger differs from GSTR-3B in {name}: {', '.join(wrong)}."
+                if wrong
+                else f"The liability ledger has the {name} of GSTR-3B.",
+                "Compare both on the portal; a payment may have gone to another period." if wrong else "",
+            )
+
+
+def conserved(inputs: RegistrationInputs) -> Iterator[ReconRow]:
+    """G7: opening balance and postings give the closing balance, and one window begins as the one before it ended."""
+    before: dict[str, Ledger] = {}
+    for one in sorted(inputs.ledgers, key=lambda ledger: (ledger.name, ledger.period[2:], ledger.period)):
+        if one.opening is not None and one.closing is not None:
+            expected = one.opening.plus(one.added).plus(one.taken, -1)
+            yield _balance(inputs, one, "BALANCE", expected, one.closing, "opening balance and postings")
+        earlier = before.get(one.name)
+        if earlier is not None and _follows(earlier.period, one.period):
+            if earlier.closing is not None and one.opening is not None:
+                yield _balance(
+                    inputs,
+                    one,
+                    "CARRIED",
+                    earlier.closing,
+                    one.opening,
+                    "closing balance of the month before",
+                )
+        before[one.name] = one
+
+
+def _balance(
+    inputs: RegistrationInputs, one: Ledger, code: str, expected: Taxes, found: Taxes, words: str
+) -> ReconRow:
+    pairs = zip(HEADS, expected.heads, found.heads, strict=True)
+    wrong = [head.upper() for head, a, b in pairs if a != b]
+    return ReconRow(
+        "G7",
+        f"{code}_WRONG" if wrong else f"{code}_RIGHT",
+        Severity.ERROR if wrong else Severity.OK,
+        inputs.client_id,
+        (one.name, one.period, code.lower()),
+        expected.total,
+        found.total,
+        found.total - expected.total,
+        f"The {one.name} ledger differs from its {words} in {', '.join(wrong)}."
+        if wrong
+        else f"The {one.name} ledger agrees with its {words}.",
+        "Read the ledger of this month again; then ask the portal's helpdesk." if wrong else "",
+    )
+
+
+def _follows(earlier: str, later: str) -> bool:
+    first = int(earlier[2:]) * 12 + int(earlier[:2])
+    return int(later[2:]) * 12 + int(later[:2]) == first + 1
