@@ -58,6 +58,10 @@ class GstConnector:
         """Return the reconciliations of documents; see ``sync.documents.DocumentRecon``."""
         return cast(tuple[Any, ...], import_module("connectors.gst.compared").document_recons())
 
+    def reconcile(self, engine: Any, client_id: str, as_of: date) -> Any:
+        """Reconcile one registration with what was held at the end of a day; see ``reconcile.result.Result``."""
+        return import_module("connectors.gst.reconciling").reconcile(engine, client_id, as_of)
+
     def worklists(self, engine: Any, client_ids: Sequence[str], day: date) -> tuple[Any, ...]:
         """Return what falls due for clients as of the end of a day; see ``reports.worklists.Worklist``."""
         found = import_module("connectors.gst.worklists").worklists(engine, client_ids, day)

@@ -97,6 +97,7 @@ class ReturnPeriod:
     Attributes:
         period: MMYYYY.
         reported: liability by GSTR-1 and GSTR-1A of all months in it; None when they are not complete.
+        amended: tax in the amendments of older documents, which is not compared: only its change is owed.
         filed: lines of GSTR-3B as filed, by table number; None when there is no filed return.
         computed: lines as the portal computed them; None when it did not.
         statement: credit that GSTR-2B gives, net of credit notes, reverse charge included; None without one.
@@ -107,6 +108,7 @@ class ReturnPeriod:
 
     period: str
     reported: Taxes | None = None
+    amended: Taxes = Taxes()
     filed: Mapping[str, Taxes] | None = None
     computed: Mapping[str, Taxes] | None = None
     statement: Taxes | None = None

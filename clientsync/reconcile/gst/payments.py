@@ -84,16 +84,11 @@ def conserved(inputs: RegistrationInputs) -> Iterator[ReconRow]:
             expected = one.opening.plus(one.added).plus(one.taken, -1)
             yield _balance(inputs, one, "BALANCE", expected, one.closing, "opening balance and postings")
         earlier = before.get(one.name)
-        if earlier is not None and _follows(earlier.period, one.period):
-            if earlier.closing is not None and one.opening is not None:
-                yield _balance(
-                    inputs,
-                    one,
-                    "CARRIED",
-                    earlier.closing,
-                    one.opening,
-                    "closing balance of the month before",
-                )
+        if earlier is None or not _follows(earlier.period, one.period):
+            earlier = None
+        if earlier is not None and earlier.closing is not None and one.opening is not None:
+            words = "closing balance of the month before"
+            yield _balance(inputs, one, "CARRIED", earlier.closing, one.opening, words)
         before[one.name] = one
 
 

@@ -88,7 +88,10 @@ def reported_against_paid(inputs: RegistrationInputs) -> Iterator[ReconRow]:
             declared,
             codes=("LIABILITY_AGREES", "LIABILITY_DIFFERS", "DRC_01B"),
             words=("Tax reported in GSTR-1", "declared in GSTR-3B"),
-            action="Pay the rest with interest (DRC-03 or the next GSTR-3B), or amend GSTR-1; answer DRC-01B in 7 days.",
+            action="Pay the rest with interest (DRC-03 or the next GSTR-3B) or amend GSTR-1; answer DRC-01B in 7 days.",
+            besides=f"; amendments with {inr(one.amended.total)} of tax are not compared"
+            if one.amended.total
+            else "",
         )
 
 
@@ -120,6 +123,7 @@ def _intimated(
     codes: tuple[str, str, str],
     words: tuple[str, str],
     action: str,
+    besides: str = "",
 ) -> ReconRow:
     """Return a row about a figure that must not exceed another; ``codes`` agree, differ, intimated."""
     difference = larger.total - smaller.total
@@ -146,7 +150,7 @@ def _intimated(
         smaller.total,
         larger.total,
         difference,
-        why + ".",
+        f"{why}{besides}.",
         action if severity.is_exception else "",
     )
 
