@@ -22,6 +22,7 @@ from clientsync.errors import UnknownClient
 from clientsync.ledger.tables import SyncClient, SyncQuarantine, SyncRun, SyncUnit
 from clientsync.outcomes import Outcome
 from clientsync.periods import Quarter
+from clientsync.reconcile.result import Result
 from clientsync.reconcile.tds.coverage import of_units
 from clientsync.reconcile.tds.inputs import (
     Certificate,
@@ -44,7 +45,7 @@ from clientsync.reconcile.tds.inputs import (
     StatementStatus,
     TracesBalance,
 )
-from clientsync.reconcile.tds.run import Result, reconcile_deductor
+from clientsync.reconcile.tds.run import reconcile_deductor
 from clientsync.spec.module import TableSpec
 from clientsync.warehouse.schema import REMOVED, as_of, warehouse_table
 from connectors.tds import (

@@ -213,3 +213,20 @@ def test_a_register_is_refused_by_the_general_import_with_a_reason(
     (result,) = import_paths(services, [home / "registers" / "C0001-purchases.csv"], client="C0001")
     assert not result.is_loaded
     assert result.reason
+
+
+def test_the_analysts_notebook_runs_from_its_first_cell_to_its_last(
+    practice: tuple[Services, dict[str, Any], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
+    services, _, _ = practice
+    monkeypatch.setenv("CLIENTSYNC_HOME", str(services.settings.home))
+    monkeypatch.delenv("CLIENTSYNC_CONFIG", raising=False)
+    root = Path(__file__).resolve().parents[2]
+    notebook = nbformat.read(root / "docs/notebooks/analyst_tutorial.ipynb", as_version=4)
+    assert all(not cell.get("outputs") for cell in notebook.cells)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(root)}}).execute()
+    shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert sum("vega" in str(one.get("data", {})) for one in shown) == 2

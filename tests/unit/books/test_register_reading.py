@@ -205,7 +205,7 @@ def test_a_mapping_of_a_person_wins_over_names_that_are_known(tmp_path: Path) ->
 
 def test_a_sheet_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
-    book.active.title = "Data"
+    book.create_sheet("Data", 0)
     book.save(tmp_path / "r.xlsx")
     with pytest.raises(InvalidInput, match="Data"):
         read_register(tmp_path / "r.xlsx", Reading("purchases", sheet="Other"))
@@ -218,7 +218,12 @@ def test_the_template_can_be_filled_and_read(tmp_path: Path, register: str) -> N
     book = openpyxl.load_workbook(path)
     sheet = book.worksheets[0]
     assert [cell.value for cell in sheet[1]] == list(COLUMNS)
-    row = {"document_number": "A/1", "document_on": date(2026, 10, 5), "taxable": 1234.56, "igst": 222.22}
+    row: dict[str, Any] = {
+        "document_number": "A/1",
+        "document_on": date(2026, 10, 5),
+        "taxable": 1234.56,
+        "igst": 222.22,
+    }
     for number, column in enumerate(COLUMNS, start=1):
         sheet.cell(2, number, row.get(column))
     book.save(path)

@@ -32,7 +32,7 @@ DAYS = ("2026-10-01", "2026-10-05", "2026-10-16", "2026-03-31", "2026-04-01", No
 
 
 def documents(prefix: str, *, amending: bool) -> st.SearchStrategy[list[dict[str, Any]]]:
-    one = st.fixed_dictionaries(
+    one: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         {
             "document_number": st.sampled_from(NUMBERS),
             "taxable": st.sampled_from((1_000_00, 1_000_60, 1_001_01, 2_000_00, 3_000_60, -1_000_00)),
@@ -85,7 +85,7 @@ def test_the_order_of_the_documents_changes_nothing(left: list[Any], right: list
     shuffled = [list(left), list(right)]
     for side in shuffled:
         random.shuffle(side)
-    after = run(*shuffled)
+    after = run(shuffled[0], shuffled[1])
     for name in ("groups", "members", "candidates"):
         assert_frame_equal(getattr(before, name), getattr(after, name))
 
