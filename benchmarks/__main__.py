@@ -12,6 +12,7 @@ BENCHMARKS = {
     "scale": "benchmarks.scale",
     "tds": "benchmarks.tds",
     "matching": "benchmarks.matching",
+    "workbook": "benchmarks.workbook",
 }
 
 
