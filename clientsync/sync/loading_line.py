@@ -10,8 +10,9 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from clientsync.crash import crash_point
@@ -22,6 +23,8 @@ from clientsync.sync.services import Services
 from clientsync.warehouse.loading import load_batch
 
 logger = logging.getLogger("clientsync.loading")
+_GLANCE = 0.05
+"""Seconds after which the writer looks whether anything is still being fetched."""
 
 
 def load_units(services: Services, units: Sequence[StagedUnit]) -> list[LoadResult]:
@@ -59,9 +62,10 @@ class _Waiting:
 class LoadingLine:
     """One writer thread; ``submit`` from any thread.
 
-    A batch is closed when it holds ``rows_per_batch`` rows, when nothing has arrived for ``quiet_seconds``, or
-    when its oldest unit has waited ``batch_seconds``; what has arrived by then still goes with it. Units wait
-    while others are fetched, so a short wait keeps the portal and the writer busy at the same time.
+    A batch is closed when it holds ``rows_per_batch`` rows, when nothing is being fetched any more, when nothing
+    has arrived for ``quiet_seconds``, or when its oldest unit has waited ``batch_seconds``; what has arrived by then
+    still goes with it. Units wait while others are fetched, so a short wait keeps the portal and the writer busy at
+    the same time.
     """
 
     def __init__(self, services: Services, connector_name: str, *, quiet_seconds: float = 0.4) -> None:
@@ -70,9 +74,22 @@ class LoadingLine:
         self._tables = tables(connector_name)
         self._quiet = quiet_seconds
         self._queue: queue.Queue[_Waiting | None] = queue.Queue()
+        self._fetching = 0
+        self._guard = threading.Lock()
         self.batches = 0
         self._thread = threading.Thread(target=self._work, name="loading-line", daemon=True)
         self._thread.start()
+
+    @contextmanager
+    def fetching(self) -> Iterator[None]:
+        """Say that units may still be submitted within the block, so that a batch waits for them."""
+        with self._guard:
+            self._fetching += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._fetching -= 1
 
     def submit(self, unit: StagedUnit) -> Future[LoadResult]:
         """Hand a staged unit over; the future resolves after its transaction committed."""
@@ -102,15 +119,21 @@ class LoadingLine:
             batch = [first]
             rows = first.rows
             limit = self._services.settings
+            newest = time.monotonic()
             while rows < limit.rows_per_batch:
-                left = min(self._quiet, first.since + limit.batch_seconds - time.monotonic())
+                left = min(newest + self._quiet, first.since + limit.batch_seconds) - time.monotonic()
                 try:
-                    item = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
+                    item = (
+                        self._queue.get(timeout=min(left, _GLANCE)) if left > 0 else self._queue.get_nowait()
+                    )
                 except queue.Empty:
+                    if left > 0 and self._fetching:
+                        continue
                     break
                 if item is None:
                     ended = True
                     break
+                newest = time.monotonic()
                 batch.append(item)
                 rows += item.rows
             self._finish(batch)

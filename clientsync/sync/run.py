@@ -166,17 +166,18 @@ class Run:
         fences = self.keeper.take(list(keys.values()))
         try:
             pending: list[tuple[Unit, Future[LoadResult]]] = []
-            for unit in units:
-                fence = fences.get(keys[unit])
-                if fence is None:
-                    error = AlreadyRunning("Another run works on this client and module.")
-                    results.append(self._ended(unit, error))
-                    continue
-                outcome = self._fetch_and_stage(unit, fence)
-                if isinstance(outcome, StagedUnit):
-                    pending.append((unit, self.line.submit(outcome)))
-                else:
-                    results.append(outcome)
+            with self.line.fetching():
+                for unit in units:
+                    fence = fences.get(keys[unit])
+                    if fence is None:
+                        error = AlreadyRunning("Another run works on this client and module.")
+                        results.append(self._ended(unit, error))
+                        continue
+                    outcome = self._fetch_and_stage(unit, fence)
+                    if isinstance(outcome, StagedUnit):
+                        pending.append((unit, self.line.submit(outcome)))
+                    else:
+                        results.append(outcome)
             results.extend(self._loaded(unit, future) for unit, future in pending)
         finally:
             self.keeper.release(fences)
