@@ -20,6 +20,7 @@ from clientsync.money import grouped
 from clientsync.reports.files import sheet_text, whole_file
 from clientsync.reports.firm import FirmReport, Tally, missing_by_client, states_by_recon, tally
 from clientsync.reports.matches import SHOWN_WORDS
+from clientsync.reports.reconciliations import recon_order
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]+")
 
@@ -74,7 +75,10 @@ class Block:
 
 @dataclass(frozen=True)
 class Page:
-    """What the page shows; every text as it is, without markup."""
+    """What the page shows; every text as it is, without markup.
+
+    ``recons`` are those with documents or exceptions; ``others`` names the rest in a sentence.
+    """
 
     title: str
     as_of: str
@@ -82,6 +86,7 @@ class Page:
     is_clean: bool
     facts: tuple[tuple[str, str], ...]
     recons: tuple[ReconRow, ...]
+    others: str
     blocks: tuple[Block, ...]
 
 
@@ -89,6 +94,7 @@ def page_of(report: FirmReport) -> Page:
     """Return the page of a report: the figures, and of each list the first rows with how many more there are."""
     found = tally(report)
     urgent = sum(one.urgent for one in report.worklists)
+    recons = list(_recon(report, found))
     return Page(
         _short(report.title),
         _day(report.as_of),
@@ -100,13 +106,14 @@ def page_of(report: FirmReport) -> Page:
             ("suppliers to write to", str(len(found.vendors))),
             ("urgent dates", str(urgent)),
         ),
-        tuple(_recon(report, found)),
+        tuple(one for one in recons if one.parts or one.exceptions),
+        _others([one for one in recons if not one.parts and not one.exceptions]),
         tuple(_blocks(report, found)),
     )
 
 
 def _recon(report: FirmReport, found: Tally) -> Iterable[ReconRow]:
-    for name, of in sorted(states_by_recon(report.states).items(), key=lambda one: (len(one[0]), one[0])):
+    for name, of in sorted(states_by_recon(report.states).items(), key=lambda one: recon_order(one[0])):
         total = sum(found.groups[name, status] for status in SHOWN_WORDS)
         parts = tuple(
             Part(
@@ -125,6 +132,16 @@ def _recon(report: FirmReport, found: Tally) -> Iterable[ReconRow]:
             parts,
             ", ".join(one.words for one in parts),
         )
+
+
+def _others(recons: Sequence[ReconRow]) -> str:
+    clean = [one.name for one in recons if not one.incomplete]
+    incomplete = [f"{one.name} ({one.incomplete})" for one in recons if one.incomplete]
+    parts = [f"Clean: {', '.join(clean)}"] if clean else []
+    parts += (
+        [f"Without exceptions, incomplete for so many clients: {', '.join(incomplete)}"] if incomplete else []
+    )
+    return "; ".join(parts) + "." if parts else ""
 
 
 def _blocks(report: FirmReport, found: Tally) -> Iterable[Block]:
@@ -262,6 +279,9 @@ def _pdf_recons(pdf: Any, page: Page) -> None:
             pdf.rect(x, y, width, 3, style="F")
             x += width
         pdf.ln(5)
+    if page.others:
+        pdf.set_font("Helvetica", "I", 8)
+        pdf.multi_cell(0, 4.5, _latin(page.others), new_x="LMARGIN", new_y="NEXT")
 
 
 def _heading(pdf: Any, text: str) -> None:

@@ -5,6 +5,7 @@ Invariant: a reconciliation counts as clean only where its data was complete; wh
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -132,7 +133,7 @@ class ReconLine:
 
 
 def counts(states: Iterable[ReconState]) -> list[dict[str, Any]]:
-    """Return one row per reconciliation: clients by state, errors and warnings; in the order R1 to R14."""
+    """Return one row per reconciliation: clients by state, errors and warnings; in order."""
     found: dict[str, Counter[str]] = {}
     for one in states:
         of = found.setdefault(one.recon, Counter())
@@ -142,12 +143,14 @@ def counts(states: Iterable[ReconState]) -> list[dict[str, Any]]:
     names = (*STATES, "errors", "warnings")
     return [
         {"reconciliation": recon, **{name: found[recon][name] for name in names}}
-        for recon in sorted(found, key=_number)
+        for recon in sorted(found, key=recon_order)
     ]
 
 
-def _number(recon: str) -> tuple[int, str]:
-    return (len(recon), recon)
+def recon_order(recon: str) -> tuple[str, int, str]:
+    """Return the sort key of a reconciliation: those of documents first, then by letter and number."""
+    numbered = re.fullmatch(r"([A-Z]+)(\d+)", recon)
+    return (numbered[1], int(numbered[2]), "") if numbered else ("", 0, recon)
 
 
 def verdict(states: Sequence[ReconState], failed: int = 0) -> str:
@@ -159,7 +162,9 @@ def verdict(states: Sequence[ReconState], failed: int = 0) -> str:
     parts = [f"{of[name]} {words}" for name, words in _WORDS if of[name]]
     if failed:
         parts.append(f"{failed} clients could not be reconciled")
-    return f"{clients} clients: {', '.join(parts) or 'nothing was compared'}."
+    if not parts:
+        return f"{clients} clients: nothing was compared."
+    return f"{clients} clients, {len(states)} reconciliations: {', '.join(parts)}."
 
 
 _WORDS = (("incomplete", "incomplete"), ("exceptions", "with exceptions"), ("clean", "clean"))
@@ -193,7 +198,7 @@ def read_states(engine: Engine, connector: str, client_id: str) -> list[ReconSta
             )
             for row in connection.execute(statement).mappings()
         ]
-    return sorted(found, key=lambda one: _number(one.recon))
+    return sorted(found, key=lambda one: recon_order(one.recon))
 
 
 def read_lines(
