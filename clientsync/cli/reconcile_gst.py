@@ -29,7 +29,7 @@ By = Annotated[str, typer.Option("--by", help="Who decides; the name of your sys
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the subject."""
-    for command in (gst, documents, changes, accept, ignore, link, unlink, revoke, decisions):
+    for command in (gst, documents, changes, accept, ignore, link, unlink, revoke, decisions, matching):
         app.command()(command)
 
 
@@ -377,6 +377,40 @@ def decisions(
             for one in found
         ],
         none="Nothing was decided.",
+    )
+
+
+def matching(
+    client: Client,
+    put_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="NAME=NUMBER, repeatable: paise, basis_points, near_days, fuzzy_score and so on."
+        ),
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Back to the usual settings.")] = False,
+) -> None:
+    """Show or change how the documents of a client are matched: tolerances, near dates, size of groups.
+
+    Example: clientsync reconcile matching C0001 --set paise=500 --set near_days=15
+    """
+    from clientsync.errors import InvalidInput
+    from clientsync.sync.documents import read_matching, write_matching
+
+    changed: dict[str, int] = {}
+    for pair in put_ or []:
+        name, _, number = pair.partition("=")
+        if not number.strip().isdigit():
+            raise InvalidInput(f"--set {pair!r} cannot be read. Valid: --set NAME=NUMBER.")
+        changed[name.strip()] = int(number)
+    with open_services() as services:
+        client_id = _client(services.engine, client)
+        if changed or clear:
+            before = {} if clear else read_matching(services.engine, client_id)
+            write_matching(services.engine, client_id, {**before, **changed})
+        own = read_matching(services.engine, client_id)
+    put_table(
+        ["setting", "value"], sorted(own.items()), none="The usual settings: one rupee for each amount."
     )
 
 

@@ -14,13 +14,14 @@ from datetime import date
 from typing import Any, cast
 
 import pandas as pd
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, insert, select, update
 
 from clientsync.clients.selection import select_clients
+from clientsync.clock import now
 from clientsync.database import reading, writing
 from clientsync.errors import InvalidInput, SyncError, UnknownName
 from clientsync.ledger.ids import new_id
-from clientsync.ledger.tables import SyncClient
+from clientsync.ledger.tables import SyncClient, SyncDecision
 from clientsync.reconcile.documents.acting import Direction
 from clientsync.reconcile.documents.frames import MatchSettings, Tolerance
 from clientsync.reconcile.documents.matching import match_documents
@@ -328,3 +329,42 @@ def settings_of(usual: MatchSettings, own: Mapping[str, Any] | None) -> MatchSet
     if is_set:
         return replace(usual, taxable=tolerance, tax=tolerance, **changed)
     return replace(usual, **changed)
+
+
+def read_matching(engine: Engine, client_id: str) -> dict[str, int]:
+    """Return the settings of its own that a client has; empty for the usual ones.
+
+    Raises:
+        WarehouseError: the database cannot be read.
+    """
+    statement = select(_CLIENT.c.settings).where(_CLIENT.c.client_id == client_id)
+    with reading(engine) as connection:
+        return dict((connection.execute(statement).scalar_one() or {}).get(SETTING) or {})
+
+
+def write_matching(engine: Engine, client_id: str, own: Mapping[str, int]) -> None:
+    """Give a client settings of its own, or with none the usual ones again; kept as a decision.
+
+    Raises:
+        InvalidInput: no such setting, or one that is no whole number of at least 0; nothing was written.
+        WarehouseError: the database cannot be written.
+    """
+    settings_of(MatchSettings(), own)
+    with writing(engine) as connection:
+        row = connection.execute(select(_CLIENT.c.settings).where(_CLIENT.c.client_id == client_id)).one()
+        kept = {name: value for name, value in (row.settings or {}).items() if name != SETTING}
+        changed = {**kept, SETTING: dict(own)} if own else kept
+        connection.execute(
+            update(_CLIENT).where(_CLIENT.c.client_id == client_id).values(settings=changed, updated_at=now())
+        )
+        words = ", ".join(f"{name} {value}" for name, value in sorted(own.items())) or "the usual ones"
+        connection.execute(
+            insert(SyncDecision).values(
+                decision_id=new_id("dec"),
+                client_id=client_id,
+                kind="matching",
+                subject=SETTING,
+                reason=words,
+                decided_at=now(),
+            )
+        )

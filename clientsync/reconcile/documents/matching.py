@@ -1,7 +1,7 @@
 """Matches the documents of the books with those of the portal: stage by stage, the surest first, each document once.
 
-1. What persons linked stays together, what they parted is never paired.
-2. On the portal an amendment takes the place of the document that it amends.
+1. On the portal an amendment takes the place of the document that it amends, in what persons linked too.
+2. What persons linked stays together, what they parted is never paired.
 3. A document that its side holds twice counts once.
 4. Documents that are equal in everything.
 5. Pairs whose amounts agree, by the best assignment.
@@ -73,12 +73,13 @@ class _Matching:
         self.right_taken: Flags = np.zeros(len(right), dtype=bool)
         self.parted = self._parted_keys()
         self.rare = (_rare(left), _rare(right))
+        self.amended_by: dict[int, int] = {}
         self.out = Found()
 
     def found(self) -> Found:
         """Run the stages in order and return what they found."""
-        self._link()
         self._amend()
+        self._link()
         self._duplicates(self.left, self.left_taken, is_left=True)
         self._duplicates(self.right, self.right_taken, is_left=False)
         self._equal()
@@ -115,6 +116,7 @@ class _Matching:
         if not self.wishes.links:
             return
         places = [{name: place for place, name in enumerate(side.ids)} for side in (self.left, self.right)]
+        places[1] = {name: self._newest(place) for name, place in places[1].items()}
         for ids in self.wishes.links:
             left, right = (
                 [known[one] for one in dict.fromkeys(own) if one in known]
@@ -124,6 +126,14 @@ class _Matching:
             right = [place for place in right if not self.right_taken[place]]
             if left and right:
                 self._take_group(MatchStatus.LINKED, left, right)
+
+    def _newest(self, place: int) -> int:
+        """Return the document of the portal that stands for one: the newest amendment of it, or itself."""
+        seen = {place}
+        while (later := self.amended_by.get(place, place)) not in seen:
+            place = later
+            seen.add(place)
+        return place
 
     def _take_group(self, status: MatchStatus, left: list[int], right: list[int]) -> None:
         self.left_taken[left] = True
@@ -155,6 +165,7 @@ class _Matching:
         amended, first = np.unique(old[kept], return_index=True)
         self.right_taken[amended] = True
         self.out.amended = (amended, new[kept][first])
+        self.amended_by = dict(zip(amended.tolist(), new[kept][first].tolist(), strict=True))
 
     def _duplicates(self, side: Documents, taken: Flags, *, is_left: bool) -> None:
         """Set aside documents whose side has an earlier one with the same number and the same amounts."""

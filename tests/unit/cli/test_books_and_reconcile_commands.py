@@ -68,7 +68,17 @@ def test_a_register_comes_in_and_its_mapping_is_remembered_until_it_is_forgotten
     path.write_text(path.read_text().replace("Taxable Value", "Taxable worth"))
     text = run("books", "import", str(path), "--client", "C1", "--register", "purchases", code=3)
     assert '--map "taxable worth=taxable"' in text.replace("\n", " ")
-    run("books", "import", str(path), "--client", "C1", "--register", "purchases", "--map", "Taxable worth=taxable")
+    run(
+        "books",
+        "import",
+        str(path),
+        "--client",
+        "C1",
+        "--register",
+        "purchases",
+        "--map",
+        "Taxable worth=taxable",
+    )
     assert "Taxable worth" in run("books", "mapping", "C1")
     again = run("books", "import", str(path), "--client", "C1", "--register", "purchases")
     assert "unchanged" in again
@@ -144,3 +154,12 @@ def test_the_report_is_written_in_the_formats_that_are_named(run: Any, tmp_path:
     run("report", "--out", str(tmp_path / "each"), "--each", "--format", "html")
     assert [path.name.startswith("C1-") for path in (tmp_path / "each").iterdir()] == [True]
     assert "xlsx, html, pdf, csv" in run("report", "--out", str(tmp_path / "out"), "--format", "doc", code=2)
+
+
+def test_a_client_gets_tolerances_of_its_own_and_loses_them_again(run: Any) -> None:
+    assert "usual settings" in run("reconcile", "matching", "C1")
+    assert "500" in run("reconcile", "matching", "C1", "--set", "paise=500", "--set", "near_days=15")
+    assert "near_days" in run("reconcile", "matching", "C1")
+    assert "basis_points" in run("reconcile", "matching", "C1", "--set", "rupees=5", code=2)
+    assert "NAME=NUMBER" in run("reconcile", "matching", "C1", "--set", "paise=-5", code=2)
+    assert "usual settings" in run("reconcile", "matching", "C1", "--clear")

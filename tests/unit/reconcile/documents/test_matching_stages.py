@@ -248,6 +248,15 @@ def test_a_link_of_a_person_stands_whatever_the_documents_say() -> None:
     assert groups_of(found) == {("linked", frozenset({"a", "b", "c"})), ("missing_here", frozenset({"d"}))}
 
 
+def test_an_amendment_takes_the_place_of_its_original_in_a_link_too() -> None:
+    right = [
+        document("b", "Z/9", 5_00),
+        document("c", "Z/9", 6_00, period="112026", amends_number="Z/9", amends_on="2026-10-05"),
+    ]
+    found = matched([document("a")], right, wishes=Wishes(links=((("a",), ("b",)),)))
+    assert groups_of(found) == {("amended", frozenset({"b"})), ("linked", frozenset({"a", "c"}))}
+
+
 def test_documents_that_a_person_parted_are_not_matched_again() -> None:
     found = matched([document("a")], [document("b")], wishes=Wishes(parted=frozenset({("a", "b")})))
     assert pairs_of(found) == set()
