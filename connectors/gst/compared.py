@@ -12,30 +12,26 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date
 from typing import Any
 
-from sqlalchemy import Engine, func, or_, select
+from sqlalchemy import Engine, select
 
-from clientsync.clock import INDIA
 from clientsync.database import reading
-from clientsync.ledger.tables import SyncClient, SyncQuarantine, SyncRun, SyncUnit
-from clientsync.outcomes import WORDS, Outcome
+from clientsync.ledger.tables import SyncClient
+from clientsync.outcomes import Outcome
 from clientsync.periods import Period
 from clientsync.reconcile.documents.acting import CLOSED, NO_CREDIT, Direction
 from clientsync.reconcile.documents.frames import AMOUNTS
-from clientsync.spec.module import TableSpec
+from clientsync.spec.module import NO_PERIOD, TableSpec
 from clientsync.sync.documents import DocumentRecon
 from clientsync.sync.match_rows import COLUMNS, Inputs, frame_of
-from clientsync.warehouse.schema import as_of, warehouse_table
+from clientsync.warehouse.standing import Place, held_rows, lacking, newest_outcomes, rows_standing
 from connectors.books import purchase_register, sales_register
 from connectors.gst import gstr1, gstr1a, gstr2a_tables, gstr2b, ims
 from connectors.gst.duedates import available_2b, due_date, extensions_in_force
 
 _CLIENT = SyncClient.__table__  # type: ignore[attr-defined]
-_RUN = SyncRun.__table__  # type: ignore[attr-defined]
-_UNIT = SyncUnit.__table__  # type: ignore[attr-defined]
-_HELD = SyncQuarantine.__table__  # type: ignore[attr-defined]
 
 B2CL_LIMITS = ((date(2017, 7, 1), 250_000_00), (date(2024, 8, 1), 100_000_00))
 """From which day on inter-state sales to consumers above which invoice value (paise) are reported one by one.
@@ -52,8 +48,8 @@ Row = tuple[Any, ...]
 class _Units:
     """How the newest unit of every month of some modules ended, by (client, module, month)."""
 
-    outcomes: Mapping[tuple[str, str, str], Outcome | None]
-    held: Mapping[tuple[str, str, str], int]
+    outcomes: dict[Place, Outcome | None]
+    held: Mapping[Place, int]
 
     def months(self, client_id: str, module: str, *, done: bool = True) -> list[Period]:
         """Return the months of a module that ended well, or all that were ever asked, oldest first."""
@@ -109,9 +105,6 @@ class _Reader:
         self.engine = engine
         self.client_ids = tuple(client_ids)
         self.day = day
-        self.moment: datetime = datetime.combine(day + timedelta(days=1), time(), INDIA) - timedelta(
-            microseconds=1
-        )
         with reading(engine) as connection:
             statement = select(_CLIENT.c.client_id, _CLIENT.c.gstin, _CLIENT.c.filing_frequency).where(
                 _CLIENT.c.client_id.in_(self.client_ids)
@@ -152,46 +145,14 @@ class _Reader:
 
     def rows(self, spec: TableSpec, names: Sequence[str]) -> Iterator[Values]:
         """Yield the rows of a table as they stood, with the client's id and the named columns."""
-        statement = as_of(warehouse_table(spec), self.moment)
-        columns = statement.selected_columns
-        wanted = list(dict.fromkeys(("client_id", *spec.key, *names)))
-        statement = statement.where(columns["client_id"].in_(self.client_ids))
-        with reading(self.engine) as connection:
-            for row in connection.execute(statement.with_only_columns(*(columns[one] for one in wanted))):
-                yield dict(row._mapping)
+        return rows_standing(self.engine, spec, self.client_ids, self.day, names)
 
     def units(self, modules: Sequence[str]) -> _Units:
         """Return how the newest units of modules ended."""
-        newest = (
-            select(func.max(_UNIT.c.unit_id))
-            .join(_RUN, _RUN.c.run_id == _UNIT.c.run_id)
-            .where(
-                _UNIT.c.client_id.in_(self.client_ids),
-                _UNIT.c.module.in_(modules),
-                _RUN.c.started_at <= self.moment,
-            )
-            .group_by(_UNIT.c.client_id, _UNIT.c.module, _UNIT.c.unit_period)
+        return _Units(
+            newest_outcomes(self.engine, self.client_ids, modules, self.day),
+            held_rows(self.engine, self.client_ids, modules, self.day),
         )
-        what = (_UNIT.c.client_id, _UNIT.c.module, _UNIT.c.unit_period)
-        held = (
-            select(_HELD.c.client_id, _HELD.c.module, _HELD.c.unit_period, func.count())
-            .where(
-                _HELD.c.client_id.in_(self.client_ids),
-                _HELD.c.module.in_(modules),
-                _HELD.c.held_at <= self.moment,
-                or_(_HELD.c.resolved_at.is_(None), _HELD.c.resolved_at > self.moment),
-            )
-            .group_by(_HELD.c.client_id, _HELD.c.module, _HELD.c.unit_period)
-        )
-        outcomes: dict[tuple[str, str, str], Outcome | None] = {}
-        with reading(self.engine) as connection:
-            for row in connection.execute(
-                select(*what, _UNIT.c.outcome, _UNIT.c.ended_at).where(_UNIT.c.unit_id.in_(newest))
-            ):
-                is_over = row.outcome is not None and row.ended_at is not None and row.ended_at <= self.moment
-                outcomes[row[0], row[1], row[2]] = Outcome(row.outcome) if is_over else None
-            counts = {(row[0], row[1], row[2]): int(row[3]) for row in connection.execute(held)}
-        return _Units(outcomes, counts)
 
     def _missing(
         self, units: _Units, client_id: str, module: str, register: str, months: Sequence[Period]
@@ -232,14 +193,9 @@ class _Reader:
 
 
 def _not_read(units: _Units, client_id: str, module: str, month: Period | None) -> list[str]:
-    key = (client_id, module, str(month) if month else "current")
     name = f"{module} {_shown(str(month))}" if month else module
-    if key not in units.outcomes:
-        return [f"{name}: never asked"]
-    outcome = units.outcomes[key]
-    if outcome is None:
-        return [f"{name}: not ended"]
-    return [] if outcome.is_done else [f"{name}: {WORDS[outcome]}"]
+    what = lacking(units.outcomes, (client_id, module, str(month) if month else NO_PERIOD))
+    return [] if what is None else [f"{name}: {what}"]
 
 
 def _span(first: Period, last: Period) -> Iterator[Period]:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date
 from typing import Any
 
-from sqlalchemy import Engine, func, or_, select
+from sqlalchemy import Engine, select
 
-from clientsync.clock import INDIA
 from clientsync.database import reading
 from clientsync.errors import UnknownClient
-from clientsync.ledger.tables import SyncClient, SyncQuarantine, SyncRun, SyncUnit
-from clientsync.outcomes import WORDS, Outcome
+from clientsync.ledger.tables import SyncClient
+from clientsync.outcomes import Outcome
 from clientsync.periods import Period
 from clientsync.reconcile.gst.inputs import (
     HEADS,
@@ -31,7 +30,7 @@ from clientsync.reconcile.gst.inputs import (
 from clientsync.reconcile.gst.run import reconcile_registration
 from clientsync.reconcile.result import Result
 from clientsync.spec.module import TableSpec
-from clientsync.warehouse.schema import as_of, warehouse_table
+from clientsync.warehouse.standing import Place, held_rows, lacking, newest_outcomes, rows_standing
 from connectors.gst import gstr1, gstr1a, gstr2b, gstr3b, ledgers
 from connectors.gst.register import State, return_states
 
@@ -46,9 +45,6 @@ AMENDED_SECTIONS = frozenset(f"{name}A" for name in LIABILITY_SECTIONS)
 SUBTRACTED = frozenset({"TXPD", "TXPDA"})
 """Advances that were set off reduce what is owed."""
 _CLIENT = SyncClient.__table__  # type: ignore[attr-defined]
-_RUN = SyncRun.__table__  # type: ignore[attr-defined]
-_UNIT = SyncUnit.__table__  # type: ignore[attr-defined]
-_HELD = SyncQuarantine.__table__  # type: ignore[attr-defined]
 Values = Mapping[str, Any]
 
 
@@ -77,7 +73,6 @@ class _Reader:
         self.engine = engine
         self.client_id = client_id
         self.day = day
-        self.moment = datetime.combine(day + timedelta(days=1), time(), INDIA) - timedelta(microseconds=1)
         with reading(engine) as connection:
             found = connection.execute(
                 select(_CLIENT.c.filing_frequency).where(_CLIENT.c.client_id == client_id)
@@ -88,8 +83,10 @@ class _Reader:
 
     def inputs(self) -> RegistrationInputs:
         """Return the inputs."""
-        outcomes, held = self._units(), self._held()
-        months = sorted({Period.parse(period) for module, period in outcomes if module in MONTHLY})
+        modules = (*MONTHLY, "return_register")
+        outcomes = newest_outcomes(self.engine, (self.client_id,), modules, self.day)
+        held = held_rows(self.engine, (self.client_id,), modules, self.day)
+        months = sorted({Period.parse(period) for _, module, period in outcomes if module in MONTHLY})
         periods = list(dict.fromkeys(map(self._return_period, months)))[-MOST_PERIODS:]
         reported, amended = (
             self._reported(outcomes, LIABILITY_SECTIONS),
@@ -135,14 +132,9 @@ class _Reader:
 
     def rows(self, spec: TableSpec) -> list[Values]:
         """Return the rows of a table as they stood."""
-        statement = as_of(warehouse_table(spec), self.moment)
-        statement = statement.where(statement.selected_columns["client_id"] == self.client_id)
-        with reading(self.engine) as connection:
-            return [dict(row) for row in connection.execute(statement).mappings()]
+        return list(rows_standing(self.engine, spec, (self.client_id,), self.day))
 
-    def _reported(
-        self, outcomes: Mapping[tuple[str, str], Outcome | None], sections: frozenset[str]
-    ) -> dict[str, Taxes]:
+    def _reported(self, outcomes: dict[Place, Outcome | None], sections: frozenset[str]) -> dict[str, Taxes]:
         """Return the tax in sections of GSTR-1 and GSTR-1A of every return period whose months were all read."""
         found: dict[str, Taxes] = {}
         for tables in (gstr1.TABLES, gstr1a.TABLES):
@@ -156,7 +148,8 @@ class _Reader:
             period: taxes
             for period, taxes in found.items()
             if all(
-                _is_read(outcomes.get(("gstr1", str(month)))) for month in self._months(Period.parse(period))
+                lacking(outcomes, (self.client_id, "gstr1", str(month))) is None
+                for month in self._months(Period.parse(period))
             )
         }
 
@@ -258,83 +251,31 @@ class _Reader:
 
     # --- coverage -----------------------------------------------------------------------------------------------------
 
-    def _units(self) -> dict[tuple[str, str], Outcome | None]:
-        newest = (
-            select(func.max(_UNIT.c.unit_id))
-            .join(_RUN, _RUN.c.run_id == _UNIT.c.run_id)
-            .where(
-                _UNIT.c.client_id == self.client_id,
-                _UNIT.c.connector == "gst",
-                _RUN.c.started_at <= self.moment,
-            )
-            .group_by(_UNIT.c.module, _UNIT.c.unit_period)
-        )
-        found: dict[tuple[str, str], Outcome | None] = {}
-        with reading(self.engine) as connection:
-            for row in connection.execute(select(_UNIT).where(_UNIT.c.unit_id.in_(newest))).mappings():
-                is_over = row["outcome"] is not None and row["ended_at"] is not None
-                is_over = is_over and row["ended_at"] <= self.moment
-                found[row["module"], row["unit_period"]] = Outcome(row["outcome"]) if is_over else None
-        return found
-
-    def _held(self) -> dict[tuple[str, str], int]:
-        statement = (
-            select(_HELD.c.module, _HELD.c.unit_period, func.count())
-            .where(
-                _HELD.c.client_id == self.client_id,
-                _HELD.c.connector == "gst",
-                _HELD.c.held_at <= self.moment,
-                or_(_HELD.c.resolved_at.is_(None), _HELD.c.resolved_at > self.moment),
-            )
-            .group_by(_HELD.c.module, _HELD.c.unit_period)
-        )
-        with reading(self.engine) as connection:
-            return {(row[0], row[1]): int(row[2]) for row in connection.execute(statement)}
-
     def _lacking(
         self,
         period: Period,
-        outcomes: Mapping[tuple[str, str], Outcome | None],
-        held: Mapping[tuple[str, str], int],
+        outcomes: dict[Place, Outcome | None],
+        held: Mapping[Place, int],
     ) -> dict[str, str]:
         found: dict[str, str] = {}
         for module in MONTHLY:
             months: Sequence[Period] = self._months(period) if module == "gstr1" else (period,)
             for month in months:
-                if (what := _lack(outcomes, held, module, str(month))) is not None:
+                place = (self.client_id, module, str(month))
+                what = lacking(outcomes, place) or (
+                    f"{held[place]} rows in quarantine" if held.get(place) else None
+                )
+                if what is not None:
                     found[module] = what
                     break
         return found
 
-    def _lacking_register(self, outcomes: Mapping[tuple[str, str], Outcome | None]) -> dict[str, str]:
-        states = [outcome for (module, _), outcome in outcomes.items() if module == "return_register"]
-        if not states:
-            return {"return_register": "never asked"}
-        bad = next((one for one in states if not _is_read(one)), Outcome.LOADED)
-        if bad is None:
-            return {"return_register": "not ended"}
-        return {} if bad.is_done else {"return_register": WORDS[bad]}
-
-
-def _lack(
-    outcomes: Mapping[tuple[str, str], Outcome | None],
-    held: Mapping[tuple[str, str], int],
-    module: str,
-    period: str,
-) -> str | None:
-    key = (module, period)
-    if key not in outcomes:
-        return "never asked"
-    outcome = outcomes[key]
-    if outcome is None:
-        return "not ended"
-    if not outcome.is_done:
-        return WORDS[outcome]
-    return f"{held[key]} rows in quarantine" if held.get(key) else None
-
-
-def _is_read(outcome: Outcome | None) -> bool:
-    return outcome is not None and outcome.is_done
+    def _lacking_register(self, outcomes: dict[Place, Outcome | None]) -> dict[str, str]:
+        places = [place for place in outcomes if place[1] == "return_register"]
+        whats = [what for place in places if (what := lacking(outcomes, place)) is not None]
+        if not places:
+            whats = ["never asked"]
+        return {"return_register": whats[0]} if whats else {}
 
 
 def _taxes(row: Values) -> Taxes:

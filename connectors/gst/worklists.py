@@ -7,19 +7,17 @@ follows that of its 2B it counts as accepted (GSTN advisory of 17-10-2025, from 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Engine, select
 
-from clientsync.clock import INDIA
 from clientsync.database import reading
 from clientsync.ledger.tables import SyncClient
 from clientsync.periods import Period
 from clientsync.reports.sheets import SheetColumn
 from clientsync.reports.worklists import Worklist
-from clientsync.spec.module import TableSpec
-from clientsync.warehouse.schema import as_of, warehouse_table
+from clientsync.warehouse.standing import rows_standing
 from connectors.gst import ims, notices
 from connectors.gst.duedates import due_date, extensions_in_force
 from connectors.gst.register import State, return_states
@@ -109,19 +107,10 @@ def _clients(engine: Engine, client_ids: Sequence[str]) -> dict[str, Values]:
         return {row["client_id"]: dict(row) for row in connection.execute(statement).mappings()}
 
 
-def _rows(engine: Engine, spec: TableSpec, client_ids: Sequence[str], day: date) -> Iterator[Values]:
-    moment = datetime.combine(day + timedelta(days=1), time(), INDIA) - timedelta(microseconds=1)
-    statement = as_of(warehouse_table(spec), moment)
-    statement = statement.where(statement.selected_columns["client_id"].in_(client_ids))
-    with reading(engine) as connection:
-        for row in connection.execute(statement).mappings():
-            yield dict(row)
-
-
 def _lapse(engine: Engine, client_ids: Sequence[str], day: date) -> Worklist:
     clients = _clients(engine, client_ids)
     found = []
-    for row in _rows(engine, ims.DOCUMENTS, client_ids, day):
+    for row in rows_standing(engine, ims.DOCUMENTS, client_ids, day):
         if row["action"] != "P" or row["document_type"] != "CN":
             continue
         client = clients[row["client_id"]]
@@ -165,10 +154,10 @@ def _notices(engine: Engine, client_ids: Sequence[str], day: date) -> Worklist:
     clients = _clients(engine, client_ids)
     details = {
         (row["client_id"], row["reference"] or row["arn"]): row
-        for row in _rows(engine, notices.DETAILS, client_ids, day)
+        for row in rows_standing(engine, notices.DETAILS, client_ids, day)
     }
     found = []
-    for row in _rows(engine, notices.NOTICES, client_ids, day):
+    for row in rows_standing(engine, notices.NOTICES, client_ids, day):
         detail = details.get((row["client_id"], row["reference"])) or details.get(
             (row["client_id"], row["arn"])
         )

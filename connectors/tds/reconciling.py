@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -48,6 +48,7 @@ from clientsync.reconcile.tds.inputs import (
 from clientsync.reconcile.tds.run import reconcile_deductor
 from clientsync.spec.module import TableSpec
 from clientsync.warehouse.schema import REMOVED, as_of, warehouse_table
+from clientsync.warehouse.standing import end_of
 from connectors.tds import (
     certificates,
     challans,
@@ -105,11 +106,6 @@ _DEMAND_TABLES = (outstanding_demand.DEMANDS, outstanding_demand.QUARTERS, outst
 Values = dict[str, Any]
 Place = tuple[Quarter, str]
 """Quarter and old form name of a statement."""
-
-
-def end_of(day: date) -> datetime:
-    """Return the last moment of an Indian day, aware."""
-    return datetime.combine(day + timedelta(days=1), time(), INDIA) - timedelta(microseconds=1)
 
 
 def reconcile(engine: Engine, client_id: str, day: date) -> Result:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date
 
 from sqlalchemy import Engine, select
 
-from clientsync.clock import INDIA
 from clientsync.database import reading
 from clientsync.ledger.tables import SyncClient
 from clientsync.reports.worklists import Worklist
-from clientsync.warehouse.schema import as_of, warehouse_table
+from clientsync.warehouse.standing import rows_standing
 from connectors.gst.worklists import NOTICE_COLUMNS, SOON_DAYS
 from connectors.tds import notices
 
@@ -25,13 +24,9 @@ def worklists(engine: Engine, client_ids: Sequence[str], day: date) -> tuple[Wor
     Raises:
         WarehouseError: the database cannot be read.
     """
-    moment = datetime.combine(day + timedelta(days=1), time(), INDIA) - timedelta(microseconds=1)
-    statement = as_of(warehouse_table(notices.NOTICES), moment)
-    statement = statement.where(statement.selected_columns["client_id"].in_(client_ids))
     with reading(engine) as connection:
         named = select(_CLIENT.c.client_id, _CLIENT.c.name).where(_CLIENT.c.client_id.in_(client_ids))
         names = {row.client_id: row.name for row in connection.execute(named)}
-        rows = [dict(row) for row in connection.execute(statement).mappings()]
     found = [
         (
             row["client_id"],
@@ -46,7 +41,7 @@ def worklists(engine: Engine, client_ids: Sequence[str], day: date) -> tuple[Wor
             if row["due_on"] < day
             else "Answer it on the portal.",
         )
-        for row in rows
+        for row in rows_standing(engine, notices.NOTICES, client_ids, day)
         if row["due_on"] is not None and (day - row["due_on"]).days <= _OLDEST_DAYS
     ]
     found.sort(key=lambda one: (one[6], one[0], one[3]))
