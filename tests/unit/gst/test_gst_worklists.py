@@ -1,0 +1,135 @@
+"""What falls due: credit notes that lapse, notices to answer, returns that are late; the most urgent first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, insert
+
+from clientsync.database import open_engine, upgrade, writing
+from clientsync.ledger.tables import SyncClient
+from clientsync.periods import Period
+from clientsync.reports.worklists import Worklist, joined
+from clientsync.spec.module import TableSpec
+from clientsync.warehouse.schema import columns_of, warehouse_table
+from connectors.gst import ims, notices
+from connectors.gst.worklists import deemed_accepted_on, worklists
+from connectors.tds import notices as tds_notices
+from connectors.tds.worklists import worklists as tds_worklists
+from tests.support.gstins import gstin_of
+
+MOMENT = datetime(2026, 11, 1, tzinfo=UTC)
+DAY = date(2026, 11, 27)
+NEUTRAL: dict[type, Any] = {str: "", int: 0, bool: False, date: date(2026, 10, 5), datetime: MOMENT}
+
+
+@pytest.fixture
+def engine(sqlite_url: str) -> Iterator[Engine]:
+    made = open_engine(sqlite_url)
+    upgrade(made)
+    with writing(made) as connection:
+        connection.execute(
+            insert(SyncClient).values(
+                client_id="C1", name="Client One", gstin=gstin_of(1), filing_frequency="M", is_active=True, settings={},
+                created_at=MOMENT, updated_at=MOMENT,
+            )
+        )  # fmt: skip
+    yield made
+    made.dispose()
+
+
+def put(engine: Engine, spec: TableSpec, **values: Any) -> None:
+    """Write one row as a load would have left it."""
+    row: dict[str, Any] = {
+        one.name: None if one.is_optional else NEUTRAL[one.python] for one in columns_of(spec)
+    }
+    unknown = set(values) - set(row)
+    if unknown:
+        raise KeyError(f"{spec.name} has no {unknown}")
+    engine_columns = {
+        "client_id": "C1", "row_hash": "x", "run_id": "r", "unit_id": "u", "source": "portal",
+        "first_loaded_at": MOMENT, "loaded_at": MOMENT,
+    }  # fmt: skip
+    with writing(engine) as connection:
+        connection.execute(insert(warehouse_table(spec).core).values(**row | values | engine_columns))
+
+
+def listed(engine: Engine, name: str) -> Worklist:
+    return next(one for one in worklists(engine, ["C1"], DAY) if one.name == name)
+
+
+def column(one: Worklist, title: str) -> list[Any]:
+    place = [column.title for column in one.columns].index(title)
+    return [row[place] for row in one.rows]
+
+
+@pytest.mark.parametrize(
+    ("period", "frequency", "state", "expected"),
+    [
+        (Period(2025, 10), "M", "27", date(2025, 12, 20)),
+        (Period(2025, 10), "Q", "27", date(2026, 4, 22)),
+        (Period(2025, 12), "Q", "07", date(2026, 4, 24)),
+        (Period(2025, 9), "M", "27", None),
+    ],
+)
+def test_a_pending_note_counts_as_accepted_after_the_next_return_is_due(
+    period: Period, frequency: str, state: str, expected: date | None
+) -> None:
+    assert deemed_accepted_on(period, frequency, state) == expected
+
+
+def test_only_pending_credit_notes_lapse_and_the_first_day_stands_first(engine: Engine) -> None:
+    usual = {"section": "CN", "supplier_gstin": gstin_of(5), "document_type": "CN", "action": "P"}
+    put(engine, ims.DOCUMENTS, **usual, document_number="LATER", return_period="102026")
+    put(engine, ims.DOCUMENTS, **usual, document_number="FIRST", return_period="092026")
+    put(engine, ims.DOCUMENTS, **{**usual, "action": "N"}, document_number="NONE", return_period="092026")
+    put(
+        engine,
+        ims.DOCUMENTS,
+        **{**usual, "document_type": "INV"},
+        document_number="INV",
+        return_period="092026",
+    )
+    found = listed(engine, "IMS lapse")
+    assert column(found, "number") == ["FIRST", "LATER"]
+    assert column(found, "days left") == [-7, 23]
+    assert found.urgent == 1
+
+
+def test_notices_are_listed_with_the_day_of_their_detail_until_half_a_year_after_it(engine: Engine) -> None:
+    usual = {"period": "2026-27", "section": "list", "issued_on": date(2026, 10, 1)}
+    put(engine, notices.NOTICES, **usual, reference="A", respond_by_on=date(2026, 11, 28))
+    put(engine, notices.NOTICES, **usual, reference="B", respond_by_on=None)
+    put(engine, notices.NOTICES, **usual, reference="OLD", respond_by_on=date(2026, 5, 30))
+    put(engine, notices.NOTICES, **usual, reference="C", respond_by_on=date(2026, 12, 30))
+    put(
+        engine, notices.DETAILS, period="2026-27", section="detail", arn="X", reference="C", notice_type="ASMT-10",
+        issued_on=date(2026, 10, 1), reply_due_on=date(2026, 11, 20),
+    )  # fmt: skip
+    found = listed(engine, "Notices due")
+    assert column(found, "reference") == ["C", "A"]
+    assert column(found, "days left") == [-7, 1]
+    assert column(found, "about")[0] == "ASMT-10"
+
+
+def test_notices_of_the_tax_portals_join_the_same_list(engine: Engine) -> None:
+    put(
+        engine,
+        tds_notices.NOTICES,
+        period="current",
+        section="inbox",
+        reference="T",
+        due_on=date(2026, 12, 1),
+    )
+    put(engine, tds_notices.NOTICES, period="current", section="inbox", reference="U", due_on=None)
+    both = joined([*worklists(engine, ["C1"], DAY), *tds_worklists(engine, ["C1"], DAY)], ("Notices due",))
+    assert both[0].name == "Notices due"
+    assert column(both[0], "reference") == ["T"]
+    assert (column(both[0], "portal"), both[0].urgent) == (["TDS"], 1)
+
+
+def test_a_client_whose_register_was_never_read_has_no_late_return(engine: Engine) -> None:
+    assert listed(engine, "Returns late").rows == ()
