@@ -225,7 +225,8 @@ def test_the_analysts_notebook_runs_from_its_first_cell_to_its_last(
     monkeypatch.setenv("CLIENTSYNC_HOME", str(services.settings.home))
     monkeypatch.delenv("CLIENTSYNC_CONFIG", raising=False)
     root = Path(__file__).resolve().parents[2]
-    notebook = nbformat.read(root / "docs/notebooks/analyst_tutorial.ipynb", as_version=4)
+    path = root / "docs/notebooks/analyst_tutorial.ipynb"
+    notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     assert all(not cell.get("outputs") for cell in notebook.cells)
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(root)}}).execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
