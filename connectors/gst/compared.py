@@ -3,7 +3,8 @@
 Nothing is dropped in silence. Documents of the statement that carry no credit are compared too and say so; sales to
 consumers, which the portal has as totals only, are compared as totals; a month that was not read or not imported makes
 its client incomplete. Left out by rule: rows of 2B that only name a reversal (``itcrev``), which carry no amounts and
-stand for documents that are there already. Document ids hold no registration.
+stand for documents that are there already, and documents that were rejected in one month and accepted in another.
+Document ids hold no registration.
 """
 
 from __future__ import annotations
@@ -279,11 +280,11 @@ def _is_consumer(reader: _Reader, row: Values) -> bool:
     """Whether a sale is reported in a total: no registered buyer, no export, and not above the limit of B2CL."""
     if row["party_gstin"] or row["place_of_supply"] == EXPORTS:
         return False
-    is_within = row["place_of_supply"] in ("", reader.gstins[row["client_id"]][:2])
-    limit = next(
-        value for day, value in reversed(B2CL_LIMITS) if row["document_on"] >= day or day == B2CL_LIMITS[0][0]
-    )
-    return is_within or abs(row["document_value_paise"]) <= limit
+    if row["place_of_supply"] in ("", reader.gstins[row["client_id"]][:2]):
+        return True
+    on = row["document_on"] or Period.parse(row["period"]).last_day
+    limits = [limit for first, limit in B2CL_LIMITS if first <= on] or [B2CL_LIMITS[0][1]]
+    return bool(abs(row["document_value_paise"]) <= limits[-1])
 
 
 class _Consumers:
@@ -328,8 +329,10 @@ def _documents_2b(reader: _Reader) -> Iterator[Row]:
         "itc_availability",
         "itc_reason",
     )
-    for row in reader.rows(gstr2b.DOCUMENTS, names):
-        if row["status"] == "reversal":
+    rows = list(reader.rows(gstr2b.DOCUMENTS, names))
+    accepted = {_same_document(row) for row in rows if row["status"] == "accepted"}
+    for row in rows:
+        if row["status"] == "reversal" or (row["status"] == "rejected" and _same_document(row) in accepted):
             continue
         mark, note = _credit(row)
         yield _document(
@@ -358,6 +361,11 @@ def _documents_2b(reader: _Reader) -> Iterator[Row]:
         gstr2b.IMPORTS, ("supplier_name", "taxable_paise", "igst_paise", "cess_paise", "document_on")
     ):
         yield _import(reader, row, "2bm", gstr2b.IMPORTS, row["status"] == "rejected")
+
+
+def _same_document(row: Values) -> Row:
+    names = ("client_id", "supplier_gstin", "document_type", "document_number", "document_on")
+    return tuple(row[name] for name in names)
 
 
 def _credit(row: Values) -> tuple[str, str]:

@@ -1,0 +1,192 @@
+"""Which documents stand on which side: what carries no credit says so, what stands twice by rule stands once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, insert
+
+from clientsync.database import open_engine, upgrade, writing
+from clientsync.ledger.tables import SyncClient, SyncRun, SyncUnit
+from clientsync.spec.module import TableSpec
+from clientsync.warehouse.schema import columns_of, warehouse_table
+from connectors.books import purchase_register, sales_register
+from connectors.gst import gstr1, gstr2b, ims
+from connectors.gst.compared import read_2b, read_ims, read_r1
+from tests.support.gstins import gstin_of
+
+MOMENT = datetime(2026, 11, 1, tzinfo=UTC)
+DAY = date(2026, 11, 27)
+NEUTRAL: dict[type, Any] = {str: "", int: 0, bool: False, date: date(2026, 10, 5), datetime: MOMENT}
+
+
+@pytest.fixture
+def engine(sqlite_url: str) -> Iterator[Engine]:
+    made = open_engine(sqlite_url)
+    upgrade(made)
+    with writing(made) as connection:
+        for number, name in enumerate(("C1", "C2"), start=1):
+            connection.execute(
+                insert(SyncClient).values(
+                    client_id=name, name=name, gstin=gstin_of(number), filing_frequency="M", is_active=True,
+                    settings={}, created_at=MOMENT, updated_at=MOMENT,
+                )
+            )  # fmt: skip
+        connection.execute(
+            insert(SyncRun).values(
+                run_id="r",
+                connector="gst",
+                kind="manual",
+                state="ended",
+                started_at=MOMENT,
+                selection={},
+                counts={},
+            )
+        )
+    yield made
+    made.dispose()
+
+
+def put(engine: Engine, spec: TableSpec, **values: Any) -> None:
+    row: dict[str, Any] = {
+        one.name: None if one.is_optional else NEUTRAL[one.python] for one in columns_of(spec)
+    }
+    extra = {"client_id": "C1", "row_hash": "x", "run_id": "r", "unit_id": "u", "source": "portal"}
+    moments = {"first_loaded_at": MOMENT, "loaded_at": MOMENT}
+    with writing(engine) as connection:
+        connection.execute(insert(warehouse_table(spec).core).values(**row | extra | moments | values))
+
+
+def ended(engine: Engine, module: str, period: str, outcome: str = "loaded", client: str = "C1") -> None:
+    with writing(engine) as connection:
+        connection.execute(
+            insert(SyncUnit).values(
+                unit_id=f"{client}{module}{period}", run_id="r", client_id=client, connector="gst", module=module,
+                unit_period=period, state="ended", outcome=outcome, ended_at=MOMENT, staged={},
+            )
+        )  # fmt: skip
+
+
+def of_2b(number: str, **values: Any) -> dict[str, Any]:
+    usual = {
+        "period": "102026", "section": "b2b", "status": "accepted", "supplier_gstin": gstin_of(7),
+        "document_type": "INV", "document_number": number, "supplier_period": "102026", "itc_availability": "Y",
+    }  # fmt: skip
+    return usual | values
+
+
+def test_a_document_rejected_once_and_accepted_later_stands_once_and_with_credit(engine: Engine) -> None:
+    ended(engine, "purchase_register", "102026")
+    put(engine, gstr2b.DOCUMENTS, **of_2b("A", status="rejected"))
+    put(engine, gstr2b.DOCUMENTS, **of_2b("A", period="112026"))
+    put(engine, gstr2b.DOCUMENTS, **of_2b("B", status="rejected"))
+    put(engine, gstr2b.DOCUMENTS, **of_2b("C", status="reversal"))
+    found = read_2b(engine, ["C1"], DAY).right
+    assert dict(zip(found["document_number"], found["mark"], strict=True)) == {"A": "", "B": "no_credit"}
+
+
+@pytest.mark.parametrize(
+    ("values", "mark", "words"),
+    [
+        ({"itc_availability": "N", "itc_reason": "P"}, "no_credit", "place of supply"),
+        ({"itc_availability": "N", "itc_reason": "C"}, "no_credit", "after the cut-off"),
+        ({"itc_availability": "T"}, "", "temporary"),
+        ({}, "", ""),
+    ],
+)
+def test_what_the_statement_says_of_credit_goes_with_the_document(
+    engine: Engine, values: dict[str, Any], mark: str, words: str
+) -> None:
+    ended(engine, "purchase_register", "102026")
+    put(engine, gstr2b.DOCUMENTS, **of_2b("A", **values))
+    row = read_2b(engine, ["C1"], DAY).right.iloc[0]
+    assert row["mark"] == mark
+    assert words in row["note"]
+
+
+def test_a_month_that_was_not_read_or_not_imported_is_missing_and_one_that_cannot_exist_yet_is_not(
+    engine: Engine,
+) -> None:
+    for period in ("082026", "102026", "112026"):
+        ended(engine, "purchase_register", period)
+    ended(engine, "gstr2b", "082026")
+    ended(engine, "gstr2b", "102026", "transient")
+    found = read_2b(engine, ["C1"], DAY)
+    assert found.missing["C1"] == (
+        "gstr2b 09/2026: never asked",
+        f"gstr2b 10/2026: {_words('transient')}",
+        "purchase_register 09/2026: not imported",
+    )
+    assert found.newest["C1"] == "202608"
+
+
+def _words(outcome: str) -> str:
+    from clientsync.outcomes import WORDS, Outcome
+
+    return WORDS[Outcome(outcome)]
+
+
+def test_a_client_without_a_register_is_left_out_with_the_next_step(engine: Engine) -> None:
+    ended(engine, "purchase_register", "102026")
+    found = read_2b(engine, ["C1", "C2"], DAY)
+    assert list(found.left_out) == ["C2"]
+    assert "books import" in found.left_out["C2"]
+
+
+def test_a_document_of_the_pool_carries_what_was_done_with_it(engine: Engine) -> None:
+    ended(engine, "purchase_register", "102026")
+    for action in "ARPN":
+        put(engine, ims.DOCUMENTS, section="B2B", supplier_gstin=gstin_of(7), document_number=action,
+            return_period="102026", document_type="INV", action=action)  # fmt: skip
+    found = read_ims(engine, ["C1"], DAY).right
+    marks = dict(zip(found["document_number"], found["mark"], strict=True))
+    assert marks == {"A": "", "R": "closed", "P": "closed", "N": ""}
+
+
+def sale(number: str, place: str, value: int, **values: Any) -> dict[str, Any]:
+    usual = {
+        "period": "102026", "document_type": "INV", "document_number": number, "place_of_supply": place,
+        "taxable_paise": value, "document_value_paise": value, "occurrence": 1,
+    }  # fmt: skip
+    return usual | values
+
+
+def test_sales_to_consumers_are_compared_in_total_and_large_ones_between_states_by_themselves(
+    engine: Engine,
+) -> None:
+    ended(engine, "sales_register", "102026")
+    put(engine, sales_register.DOCUMENTS, **sale("near", "27", 900_000_00))
+    put(engine, sales_register.DOCUMENTS, **sale("at", "29", 100_000_00))
+    put(engine, sales_register.DOCUMENTS, **sale("above", "29", 100_000_01))
+    put(engine, sales_register.DOCUMENTS, **sale("abroad", "96", 5_00))
+    put(engine, sales_register.DOCUMENTS, **sale("firm", "29", 5_00, party_gstin=gstin_of(8)))
+    put(
+        engine,
+        gstr1.TABLES.b2cs,
+        period="102026",
+        section="b2cs",
+        place_of_supply="29",
+        taxable_paise=100_000_00,
+    )
+    inputs = read_r1(engine, ["C1"], DAY)
+    amounts = dict(zip(inputs.left["document_number"], inputs.left["taxable_paise"], strict=True))
+    assert amounts == {
+        "above": 100_000_01,
+        "abroad": 5_00,
+        "firm": 5_00,
+        "Consumers 27 Oct2026": 900_000_00,
+        "Consumers 29 Oct2026": 100_000_00,
+    }
+    assert list(inputs.right["document_number"]) == ["Consumers 29 Oct2026"]
+
+
+def test_ids_hold_no_registration_and_stay_from_day_to_day(engine: Engine) -> None:
+    ended(engine, "purchase_register", "102026")
+    put(engine, purchase_register.DOCUMENTS, period="102026", document_type="INV", party_gstin=gstin_of(7),
+        document_number="A", occurrence=1)  # fmt: skip
+    first, second = (read_2b(engine, ["C1"], day).left["id"].iloc[0] for day in (DAY, date(2026, 12, 5)))
+    assert first == second
+    assert gstin_of(7) not in first
