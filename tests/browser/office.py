@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
 from sqlalchemy import Engine, text
 
 from clientsync.database import open_engine, reading
@@ -211,13 +211,24 @@ class Operator:
         self.field(name).locator(".p-select-button__icon").click()
         for value in values:
             self.page.get_by_role("option", name=value, exact=True).click()
-        self.page.keyboard.press("Escape")
+        self.page.get_by_text("Parameters", exact=True).click()  # once an option was clicked, Escape closes nothing
+        self.page.get_by_role("option").first.wait_for(state="hidden")
 
     def submit(self) -> None:
-        """Leave the field that was filled last and start the run; the dashboard leaves the form."""
+        """Leave the field that was filled last and start the run; the dashboard leaves the form.
+
+        The dashboard at times takes a click and does nothing; whoever sees the form still there clicks again.
+        """
         self.page.keyboard.press("Tab")
-        self.page.get_by_role("button", name="Submit").click()
-        self.page.wait_for_url(lambda url: not url.endswith("/run"))
+        for seconds in (12, 12, 30):
+            self.page.get_by_role("button", name="Submit").click()
+            try:
+                self.page.wait_for_url(lambda url: not url.endswith("/run"), timeout=1000 * seconds)
+            except TimeoutError:
+                self.picture("not-submitted")
+                continue
+            return
+        raise AssertionError("the form was still there after three clicks on Submit")
 
     def answer(self, run_id: str, otp: str, picture: str = "") -> None:
         """Resume a paused run with an OTP."""
