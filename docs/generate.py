@@ -9,9 +9,12 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from sqlmodel import SQLModel
+
 from clientsync import errors
 from clientsync.cli.reference import command_reference
 from clientsync.config import describe_settings
+from clientsync.ledger import match_tables, recon_tables
 from clientsync.outcomes import NEXT_TRY, WORDS, Outcome
 from clientsync.registry import all_tables
 from clientsync.warehouse.dictionary import data_dictionary
@@ -65,11 +68,38 @@ def errors_page() -> str:
     )
 
 
+RECONCILED: dict[type[SQLModel], str] = {
+    match_tables.ReconMatch: "v_recon_match",
+    match_tables.ReconRun: "v_recon_run",
+    match_tables.ReconDecision: "v_recon_decision",
+    recon_tables.SyncRecon: "",
+    recon_tables.SyncReconException: "",
+}
+"""Tables of the ledger that analysts read, and the view over each."""
+
+
+def dictionary_page() -> str:
+    """Return the tables of the portals and books, then those of the reconciliations."""
+    parts = [data_dictionary(all_tables().values()).rstrip()]
+    for model, view in RECONCILED.items():
+        table = model.__table__  # type: ignore[attr-defined]
+        shown = f" View `{view}` shows amounts in rupees (`…_rupees`) and the client's name." if view else ""
+        rows = [
+            (f"`{column.name}`", str(column.type).lower(), model.model_fields[column.name].description or "")
+            for column in table.c
+        ]
+        intro = (inspect.getdoc(model) or "").splitlines()[0]
+        parts.append(
+            f"## `{table.name}`\n\n{intro}{shown}\n\n" + _table(("column", "type", "meaning"), rows).rstrip()
+        )
+    return "\n\n".join(parts) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "errors.md": errors_page,
     "commands.md": command_reference,
-    "data-dictionary.md": lambda: data_dictionary(all_tables().values()),
+    "data-dictionary.md": dictionary_page,
     "checks.md": lambda: suite_document(all_tables()),
 }
 
