@@ -56,40 +56,51 @@ class ReconMatch(SQLModel, table=True):
     __tablename__ = "recon_match"
     __table_args__ = (Index("ix_recon_match_standing", "client_id", "recon", "until_seq"),)
 
-    client_id: str = Field(primary_key=True, max_length=40)
-    recon: str = Field(primary_key=True, max_length=10)
+    client_id: str = Field(primary_key=True, max_length=40, description="Short name of the client")
+    recon: str = Field(primary_key=True, max_length=10, description="Which reconciliation")
     match_id: str = Field(primary_key=True, max_length=32, description="Hash of the documents in the group")
     from_seq: int = Field(primary_key=True, description="First run in which it stood so")
     until_seq: int | None = Field(default=None, description="First run in which it no longer stood so")
     row_hash: str = Field(max_length=32, description="Hash of everything below")
     period: str = Field(max_length=6, description="MMYYYY of the portal's document, else of the books'")
-    status: str = Field(max_length=15)
+    status: str = Field(
+        max_length=15,
+        description="exact, suggested, mismatch, one_to_many, linked, amended, duplicate, missing_here, missing_there",
+    )
     severity: str = Field(max_length=10, description="ok, info, warning, error")
     score: int = Field(description="0 to 100")
     differs: str = Field(default="", sa_type=Text, description="Fields that differ, comma separated")
-    tags: str = Field(default="", sa_type=Text)
-    reason: str = Field(default="", sa_type=Text)
-    action: str = Field(default="", sa_type=Text)
+    tags: str = Field(
+        default="", sa_type=Text, description="late, rounding, not_yet and so on, comma separated"
+    )
+    reason: str = Field(default="", sa_type=Text, description="Why it stands so, one sentence")
+    action: str = Field(default="", sa_type=Text, description="Next step of a person; empty for none")
     decision_id: str = Field(
         default="", max_length=40, description="Decision that stands for it, or no longer fits"
     )
     decision: str = Field(
         default="", max_length=10, description="accept, ignore, link; empty when none counts"
     )
-    decision_reason: str = Field(default="", sa_type=Text)
-    party_gstin: str = Field(default="", max_length=20)
-    party_name: str = Field(default="", max_length=255)
+    decision_reason: str = Field(
+        default="", sa_type=Text, description="What the person said, or why it no longer counts"
+    )
+    party_gstin: str = Field(default="", max_length=20, description="Registration of the other party")
+    party_name: str = Field(default="", max_length=255, description="Name of the other party")
     remark: str = Field(default="", sa_type=Text, description="What else the portal says of it")
     left_ids: list[str] = _json()
     right_ids: list[str] = _json()
-    left_number: str = Field(default="", max_length=255)
-    left_on: date | None = None
-    left_period: str = Field(default="", max_length=6)
-    right_number: str = Field(default="", max_length=255)
-    right_on: date | None = None
-    right_period: str = Field(default="", max_length=6)
-    left_count: int = 0
-    right_count: int = 0
+    left_number: str = Field(
+        default="", max_length=255, description="Number in the books; of several all of them"
+    )
+    left_on: date | None = Field(default=None, description="Earliest date in the books")
+    left_period: str = Field(default="", max_length=6, description="Newest month in the books, MMYYYY")
+    right_number: str = Field(
+        default="", max_length=255, description="Number on the portal; of several all of them"
+    )
+    right_on: date | None = Field(default=None, description="Earliest date on the portal")
+    right_period: str = Field(default="", max_length=6, description="Newest month on the portal, MMYYYY")
+    left_count: int = Field(default=0, description="Documents in the books")
+    right_count: int = Field(default=0, description="Documents on the portal")
     left_taxable_paise: int = _paise("Taxable value in the books")
     left_igst_paise: int = _paise("IGST in the books")
     left_cgst_paise: int = _paise("CGST in the books")
