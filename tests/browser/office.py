@@ -211,7 +211,8 @@ class Operator:
         self.field(name).locator(".p-select-button__icon").click()
         for value in values:
             self.page.get_by_role("option", name=value, exact=True).click()
-        self.page.get_by_text("Parameters", exact=True).click()  # once an option was clicked, Escape closes nothing
+        # Escape closes nothing once an option was clicked
+        self.page.get_by_text("Parameters", exact=True).click()
         self.page.get_by_role("option").first.wait_for(state="hidden")
 
     def submit(self) -> None:
