@@ -1,7 +1,8 @@
 """What a firm, or one client, reads in the morning: what does not agree, how much it is worth, and what falls due.
 
 One pass over the matched documents counts them; renderers read the kinds that they print once more, so a hundred
-thousand lines are never in memory together. Invariant: the verdict never says clean while anything is incomplete.
+thousand lines are never in memory together. Invariant: the verdict never calls everything clean while anything is
+incomplete or was not compared; every client that was asked for is counted, with or without a result.
 """
 
 from __future__ import annotations
@@ -10,17 +11,25 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
 
+from sqlalchemy import Engine, select
+
+from clientsync.database import reading
+from clientsync.ledger.tables import SyncClient
 from clientsync.reports.matches import MatchLine
 from clientsync.reports.reconciliations import ReconLine, ReconState, verdict
 from clientsync.reports.vendors import Vendors
 from clientsync.reports.worklists import Worklist
 
+_CLIENT = SyncClient.__table__  # type: ignore[attr-defined]
 Lines = Callable[[Sequence[str]], Iterable[MatchLine]]
 """Statuses to the lines that have one of them; none means all. It may be called again and gives the same."""
 PURCHASES = "2B-BOOKS"
 """The reconciliation whose documents are followed up with suppliers: credit rests on 2B alone."""
+NOTHING = "everything"
+"""Stands for a reconciliation where a client has none at all."""
+DOCUMENTS = "documents"
+"""Stands for the reconciliations of documents where a client with a GST registration has none of them."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +59,27 @@ class FirmReport:
     @property
     def verdict(self) -> str:
         """What it came to in one sentence."""
-        return verdict(self.states)
+        said = verdict(self.states)
+        if not self.left_out:
+            return said
+        if self._are_states_clean:
+            said = f"{self.clients} clients, {len(self.states)} reconciliations: {len(self.states)} clean."
+        number = len({client_id for _, client_id, _ in self.left_out})
+        return f"{said.removesuffix('.')}; documents of {number} clients were not compared."
 
     @property
     def is_clean(self) -> bool:
-        """Whether something was compared and all of it is complete and needs nobody."""
+        """Whether something was compared, nothing was left out, and all of it is complete and needs nobody."""
+        return self._are_states_clean and not self.left_out
+
+    @property
+    def _are_states_clean(self) -> bool:
         return bool(self.states) and all(one.state == "clean" for one in self.states)
 
     @property
     def clients(self) -> int:
         """How many clients it is about."""
-        return len({one.client_id for one in self.states})
+        return len({one.client_id for one in self.states} | {client_id for _, client_id, _ in self.left_out})
 
 
 @dataclass
@@ -137,7 +156,7 @@ def states_by_recon(states: Iterable[ReconState]) -> Mapping[str, Counter[str]]:
 
 
 def read_firm_report(
-    engine: Any,
+    engine: Engine,
     *,
     title: str,
     day: date,
@@ -167,13 +186,40 @@ def read_firm_report(
     from clientsync.reports.reconciliations import read_lines, read_states
 
     states = read_document_states(engine, (), client_ids) if client_ids else []
+    compared = {one.client_id for one in states}
     exceptions: list[ReconLine] = []
     for client_id in client_ids:
         for connector in connectors:
             states += read_states(engine, connector, client_id)
             exceptions += read_lines(engine, connector, client_id)
+    known = {one.client_id for one in states}
+    states += [
+        ReconState(one, NOTHING, "incomplete", 0, 0, 0, ("nothing was ever compared",), day)
+        for one in client_ids
+        if one not in known
+    ]
+    without = sorted(_registered(engine, client_ids) & known - compared)
 
     def lines(statuses: Sequence[str]) -> Iterable[MatchLine]:
         return read_matches(engine, (), client_ids, statuses=statuses, run_id=run_id) if client_ids else ()
 
-    return FirmReport(title, day, created, states, sorted(exceptions, key=ReconLine.order), lines, worklists)
+    return FirmReport(
+        title,
+        day,
+        created,
+        states,
+        sorted(exceptions, key=ReconLine.order),
+        lines,
+        worklists,
+        [
+            (DOCUMENTS, one, "no register was compared: none is imported, or not compared since")
+            for one in without
+        ],
+    )
+
+
+def _registered(engine: Engine, client_ids: Sequence[str]) -> set[str]:
+    """Return the clients that have a GST registration, so that documents of them can be compared."""
+    statement = select(_CLIENT.c.client_id, _CLIENT.c.gstin).where(_CLIENT.c.client_id.in_(client_ids))
+    with reading(engine) as connection:
+        return {row.client_id for row in connection.execute(statement) if row.gstin}

@@ -7,6 +7,8 @@ further sheet. The same sheets as CSV files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from clientsync.reports.files import write_csv
 from clientsync.reports.firm import FirmReport, Tally, missing_by_client, tally
 from clientsync.reports.matches import MATCH_COLUMNS, SHOWN_WORDS, match_rows
 from clientsync.reports.reconciliations import counts
-from clientsync.reports.sheets import SheetColumn, new_book
+from clientsync.reports.sheets import Book, SheetColumn, new_book
 from clientsync.reports.vendors import VENDOR_COLUMNS
 from clientsync.reports.words import Coloured
 
@@ -52,8 +54,18 @@ _MISSING = (
     SheetColumn("what is missing", 60),
     SheetColumn("next step", 60),
 )
+_SUMMARY = "Summary"
 _TOP = 10
-Sheet = tuple[str, tuple[SheetColumn, ...], Iterable[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """One sheet: its rows and, above them, what stands in it where the name does not say it."""
+
+    name: str
+    columns: tuple[SheetColumn, ...]
+    rows: Iterable[tuple[Any, ...]]
+    note: str = ""
 
 
 def write_firm_workbook(report: FirmReport, path: Path) -> Path:
@@ -64,38 +76,25 @@ def write_firm_workbook(report: FirmReport, path: Path) -> Path:
     """
     found = tally(report)
     with new_book(path, report.created) as book:
-        rows = counts(report.states)
-        head = list(rows[0]) if rows else ["reconciliation"]
-        book.sheet(
-            "Summary",
-            [SheetColumn(name, 24 if name == "reconciliation" else 12) for name in head],
-            (tuple(row.values()) for row in rows),
-            above=_facts(report, found),
-        )
-        for name, columns, lines in _tables(found):
-            book.sheet(name, columns, lines)
-        last = len(SHOWN_WORDS)
-        book.chart(
-            "Summary",
-            "I2",
-            "Documents by status",
-            "bar",
-            "Documents by status",
-            range(1, last + 1),
-            stacked=True,
-        )
-        book.chart("Summary", "I18", "Tax at stake by kind, in rupees", "column", "At stake", [2])
-        book.chart(
-            "Summary",
-            "I34",
-            f"Clients with the most credit at stake, in rupees (first {_TOP})",
-            "bar",
-            "Top clients",
-            [2],
-        )
-        for name, columns, lines in _sheets(report, found):
-            book.sheet(name, columns, lines, frozen_columns=1)
+        summary = _summary(report)
+        book.sheet(summary.name, summary.columns, summary.rows, above=_facts(report, found))
+        for one in _tables(found):
+            book.sheet(one.name, one.columns, one.rows)
+        _charts(book, "Top clients" if len(found.names) > 1 else "Top suppliers")
+        for one in _sheets(report, found):
+            above = [(one.note, "")] if one.note else []
+            book.sheet(one.name, one.columns, one.rows, above=above, frozen_columns=1)
     return path
+
+
+def _charts(book: Book, top: str) -> None:
+    """Draw the charts of the summary; where one client alone has documents, its suppliers stand for clients."""
+    statuses = range(1, len(SHOWN_WORDS) + 1)
+    who = "Clients" if top == "Top clients" else "Suppliers"
+    title = f"{who} with the most credit at stake, in rupees (first {_TOP})"
+    book.chart(_SUMMARY, "I2", "Documents by status", "bar", "Documents by status", statuses, stacked=True)
+    book.chart(_SUMMARY, "I18", "Tax at stake by kind, in rupees", "column", "At stake", [2])
+    book.chart(_SUMMARY, "I34", title, "bar", top, [2])
 
 
 def write_firm_csv(report: FirmReport, folder: Path) -> list[Path]:
@@ -106,11 +105,19 @@ def write_firm_csv(report: FirmReport, folder: Path) -> list[Path]:
     """
     found = tally(report)
     paths = []
-    for name, columns, lines in (*_tables(found), *_sheets(report, found)):
-        path = folder / f"{name.lower().replace(' ', '_')}.csv"
-        write_csv(path, [column.title for column in columns], (_in_rupees(columns, row) for row in lines))
+    for one in (_summary(report), *_tables(found), *_sheets(report, found)):
+        path = folder / f"{one.name.lower().replace(' ', '_')}.csv"
+        head = [column.title for column in one.columns]
+        write_csv(path, head, (_in_rupees(one.columns, row) for row in one.rows))
         paths.append(path)
     return paths
+
+
+def _summary(report: FirmReport) -> _Sheet:
+    rows = counts(report.states)
+    head = list(rows[0]) if rows else ["reconciliation"]
+    columns = tuple(SheetColumn(name, 24 if name == "reconciliation" else 12) for name in head)
+    return _Sheet(_SUMMARY, columns, (tuple(row.values()) for row in rows))
 
 
 def _in_rupees(columns: tuple[SheetColumn, ...], row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -132,15 +139,15 @@ def _facts(report: FirmReport, found: Tally) -> list[tuple[str, Any]]:
     ]
 
 
-def _tables(found: Tally) -> Iterator[Sheet]:
+def _tables(found: Tally) -> Iterator[_Sheet]:
     """Yield the small tables that the charts are drawn from."""
     statuses = list(SHOWN_WORDS)
-    yield (
+    yield _Sheet(
         "Documents by status",
         (_MANY, *(SheetColumn(SHOWN_WORDS[one], 14) for one in statuses)),
         [(recon, *(found.groups[recon, one] for one in statuses)) for recon in found.recons],
     )
-    yield (
+    yield _Sheet(
         "At stake",
         (SheetColumn("kind", 34), SheetColumn("waiting", 12), SheetColumn("tax at stake", 18, is_money=True)),
         [
@@ -150,7 +157,7 @@ def _tables(found: Tally) -> Iterator[Sheet]:
             if found.waiting[recon, one]
         ],
     )
-    yield (
+    yield _Sheet(
         "Top clients",
         (
             SheetColumn("client", 14),
@@ -163,13 +170,26 @@ def _tables(found: Tally) -> Iterator[Sheet]:
             if amount
         ],
     )
+    yield _Sheet(
+        "Top suppliers",
+        (
+            SheetColumn("supplier", 30),
+            SheetColumn("documents", 12),
+            SheetColumn("credit at stake", 18, is_money=True),
+        ),
+        [
+            (one.name or one.gstin, len(one.numbers), one.stake_paise)
+            for one in islice(found.vendors, _TOP)
+            if one.stake_paise
+        ],
+    )
 
 
-def _sheets(report: FirmReport, found: Tally) -> Iterator[Sheet]:
+def _sheets(report: FirmReport, found: Tally) -> Iterator[_Sheet]:
     columns = (MATCH_COLUMNS[0], _MANY, *MATCH_COLUMNS[1:])
     for name, statuses in KINDS.items():
-        yield name, columns, _documents(report, statuses)
-    yield (
+        yield _Sheet(name, columns, _documents(report, statuses))
+    yield _Sheet(
         "Other exceptions",
         _EXCEPTIONS,
         (
@@ -190,13 +210,19 @@ def _sheets(report: FirmReport, found: Tally) -> Iterator[Sheet]:
             for one in report.exceptions
         ),
     )
-    yield "Vendor follow-up", VENDOR_COLUMNS, found.vendors.rows()
+    yield _Sheet("Vendor follow-up", VENDOR_COLUMNS, found.vendors.rows())
     for one in report.worklists:
-        yield one.name, one.columns, one.rows
-    yield (
+        yield _Sheet(one.name, one.columns, one.rows, one.what)
+    yield _Sheet(
         "Incomplete",
         _MISSING,
-        ((client, recon, what, next_step(what)) for client, recon, what in missing_by_client(report.states)),
+        (
+            (client, recon, what, next_step(what))
+            for client, recon, what in (
+                *missing_by_client(report.states),
+                *((client, recon, why) for recon, client, why in report.left_out),
+            )
+        ),
     )
 
 
@@ -209,7 +235,9 @@ def _documents(report: FirmReport, statuses: tuple[str, ...]) -> Iterator[tuple[
 
 def next_step(missing: str) -> str:
     """Return what a person does about something that is missing for a reconciliation."""
-    if "not imported" in missing:
+    if "ever compared" in missing:
+        return "Synchronise the client, then compare: clientsync reconcile."
+    if "not imported" in missing or "none is imported" in missing:
         return "Import the register of this month: clientsync books import."
     if "quarantine" in missing:
         return "Look at the rows: clientsync quarantine list; then replay or dismiss them."
