@@ -1,30 +1,42 @@
 """What falls due at the GST portal: credit notes that lapse in IMS, notices to answer, returns that are late.
 
-Rule of IMS: a credit note may be kept pending for one tax period; after the due date of the GSTR-3B of the period that
-follows that of its 2B it counts as accepted (GSTN advisory of 17-10-2025, from the tax period of October 2025).
+Rule of IMS: a credit note, or an amendment that lowers the credit, may be kept pending for one tax period; after the
+due date of the GSTR-3B of the period that follows that of its 2B it counts as accepted (GSTN advisory of 17-10-2025,
+from the tax period of October 2025). Invariant: a day to answer is one that the portal names for that very notice.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Engine, select
 
 from clientsync.database import reading
+from clientsync.errors import InvalidPeriod
 from clientsync.ledger.tables import SyncClient
 from clientsync.periods import Period
 from clientsync.reports.sheets import SheetColumn
 from clientsync.reports.worklists import Worklist
 from clientsync.warehouse.standing import rows_standing
-from connectors.gst import ims, notices
+from connectors.gst import gstr2b, ims, notices
 from connectors.gst.duedates import due_date, extensions_in_force
 from connectors.gst.register import State, return_states
 
 SOON_DAYS = 7
 PENDING_NOTES_FROM = Period(2025, 10)
 LATE_WITHIN_DAYS = 92
+OLDEST_NOTICE_DAYS = 180
+NOTICES_WHAT = (
+    "Notices with a day until which they are to be answered, the oldest day first; "
+    f"without those whose day passed more than {OLDEST_NOTICE_DAYS} days ago."
+)
+AMENDED_SECTIONS = frozenset({"B2BA", "DNA", "ECOMA"})
+"""Sections of amended invoices and debit notes: they lapse when they lower the tax."""
+_TAXES = ("igst_paise", "cgst_paise", "sgst_paise", "cess_paise")
 _CLIENT = SyncClient.__table__  # type: ignore[attr-defined]
 Values = Mapping[str, Any]
 
@@ -109,27 +121,26 @@ def _clients(engine: Engine, client_ids: Sequence[str]) -> dict[str, Values]:
 
 def _lapse(engine: Engine, client_ids: Sequence[str], day: date) -> Worklist:
     clients = _clients(engine, client_ids)
+    pending = [row for row in rows_standing(engine, ims.DOCUMENTS, client_ids, day) if row["action"] == "P"]
+    amended = [row for row in pending if row["section"] in AMENDED_SECTIONS]
+    originals = _originals(engine, amended, day)
     found = []
-    for row in rows_standing(engine, ims.DOCUMENTS, client_ids, day):
-        if row["action"] != "P" or row["document_type"] != "CN":
+    for row in pending:
+        if row["document_type"] != "CN" and row["section"] not in AMENDED_SECTIONS:
+            continue
+        original = originals.get(_original_key(row))
+        tax = _tax(row)
+        if row["section"] in AMENDED_SECTIONS and original is not None and tax >= original:
             continue
         client = clients[row["client_id"]]
-        lapses = deemed_accepted_on(
-            Period.parse(row["return_period"]), client["filing_frequency"], client["gstin"][:2]
-        )
+        lapses = _lapses_on(row["return_period"], client)
         left = (lapses - day).days if lapses else None
-        tax = sum(row[f"{head}_paise"] for head in ("igst", "cgst", "sgst", "cess"))
-        what = (
-            "It counts as accepted: reduce the credit in GSTR-3B."
-            if left is not None and left < 0
-            else "Accept it with the reversal that is right, or reject it with remarks, in IMS."
-        )
         found.append(
             (
                 row["client_id"],
                 client["name"],
                 row["supplier_gstin"],
-                row["document_type"],
+                row["section"] if row["original_number"] else row["document_type"],
                 row["document_number"],
                 row["document_on"],
                 row["return_period"],
@@ -137,32 +148,98 @@ def _lapse(engine: Engine, client_ids: Sequence[str], day: date) -> Worklist:
                 tax,
                 lapses,
                 left,
-                what,
+                _advice(row, is_known=original is not None, left=left),
             )
         )
-    found.sort(key=lambda one: (one[9] or date.max, one[0], one[2], one[4]))
+    found.sort(key=lambda one: (one[9] or date.max, one[3] not in ("CN", "CNA"), one[0], one[2], one[4]))
     return Worklist(
         "IMS lapse",
-        "Pending credit notes and the day on which each counts as accepted.",
+        "Pending credit notes, and pending amendments that lower the credit, with the day on which each counts as "
+        "accepted.",
         _LAPSE_COLUMNS,
         tuple(found),
         _urgent(one[10] for one in found),
     )
 
 
+def _lapses_on(return_period: str, client: Values) -> date | None:
+    """Return the last day of a supplier's period as the portal writes it; None also where that is no month."""
+    try:
+        period = Period.parse(return_period)
+    except InvalidPeriod:
+        return None
+    return deemed_accepted_on(period, client["filing_frequency"], (client["gstin"] or "")[:2])
+
+
+def _advice(row: Values, *, is_known: bool, left: int | None) -> str:
+    if row["section"] in AMENDED_SECTIONS and not is_known:
+        return (
+            "Compare it with the original, which is not stored: if it lowers the tax, it lapses on this day."
+        )
+    if left is not None and left < 0:
+        return "It counts as accepted: reduce the credit in GSTR-3B."
+    return "Accept it with the reversal that is right, or reject it with remarks, in IMS."
+
+
+def _originals(engine: Engine, amended: Sequence[Values], day: date) -> dict[tuple[Any, ...], int]:
+    """Return the tax of the documents that were amended, by ``_original_key``; the most where several stand.
+
+    They are looked for in the pool and in GSTR-2B; an amendment may carry the number of its original.
+    """
+    wanted = {_original_key(row) for row in amended}
+    if not wanted:
+        return {}
+    owners = sorted({row["client_id"] for row in amended})
+    names = ("document_type", "document_on", *_TAXES)
+    pool = rows_standing(engine, ims.DOCUMENTS, owners, day, names)
+    stated = rows_standing(engine, gstr2b.DOCUMENTS, owners, day, names)
+    found: dict[tuple[Any, ...], int] = {}
+    for row in chain(
+        (one for one in pool if one["section"] not in AMENDED_SECTIONS),
+        (one for one in stated if one["status"] == "accepted"),
+    ):
+        key = (
+            row["client_id"],
+            row["supplier_gstin"],
+            row["document_type"],
+            row["document_number"],
+            row["document_on"],
+        )
+        if key in wanted:
+            found[key] = max(_tax(row), found.get(key, _tax(row)))
+    return found
+
+
+def _original_key(row: Values) -> tuple[Any, ...]:
+    return (
+        row["client_id"],
+        row["supplier_gstin"],
+        row["document_type"],
+        row["original_number"],
+        row["original_on"],
+    )
+
+
+def _tax(row: Values) -> int:
+    return sum(int(row[name]) for name in _TAXES)
+
+
 def _notices(engine: Engine, client_ids: Sequence[str], day: date) -> Worklist:
     clients = _clients(engine, client_ids)
-    details = {
-        (row["client_id"], row["reference"] or row["arn"]): row
-        for row in rows_standing(engine, notices.DETAILS, client_ids, day)
-    }
+    by_reference: dict[tuple[str, str], Values] = {}
+    by_case: dict[tuple[str, str, date], list[Values]] = defaultdict(list)
+    for row in rows_standing(engine, notices.DETAILS, client_ids, day):
+        if row["reference"]:
+            by_reference[row["client_id"], row["reference"]] = row
+        else:
+            by_case[row["client_id"], row["arn"], row["issued_on"]].append(row)
     found = []
     for row in rows_standing(engine, notices.NOTICES, client_ids, day):
-        detail = details.get((row["client_id"], row["reference"])) or details.get(
-            (row["client_id"], row["arn"])
+        detail = by_reference.get((row["client_id"], row["reference"])) or _most_urgent(
+            by_case.get((row["client_id"], row["arn"], row["issued_on"]), ())
         )
         due = (detail or {}).get("reply_due_on") or row["respond_by_on"]
-        if due is None or (day - due).days > 180:
+        if due is None or (day - due).days > OLDEST_NOTICE_DAYS:
             continue
         left = (due - day).days
         found.append(
@@ -180,12 +257,13 @@ def _notices(engine: Engine, client_ids: Sequence[str], day: date) -> Worklist:
         )
     found.sort(key=lambda one: (one[6], one[0], one[3]))
     return Worklist(
-        "Notices due",
-        "Notices with a day until which they are to be answered, the oldest day first.",
-        NOTICE_COLUMNS,
-        tuple(found),
-        _urgent(one[7] for one in found),
+        "Notices due", NOTICES_WHAT, NOTICE_COLUMNS, tuple(found), _urgent(one[7] for one in found)
     )
+
+
+def _most_urgent(details: Sequence[Values]) -> Values | None:
+    """Return the detail that is to be answered first, of those of one case and one day of issue."""
+    return min(details, key=lambda one: (one["reply_due_on"] or date.max, one["notice_type"]), default=None)
 
 
 def _late(engine: Engine, client_ids: Sequence[str], day: date) -> Worklist:

@@ -1,4 +1,7 @@
-"""What falls due at the tax portals: notices with a day until which they are to be answered."""
+"""What falls due at the tax portals: notices with a day until which they are to be answered.
+
+A notice that the portal calls closed or answered stands in no list, whatever day it once named.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,12 @@ from clientsync.database import reading
 from clientsync.ledger.tables import SyncClient
 from clientsync.reports.worklists import Worklist
 from clientsync.warehouse.standing import rows_standing
-from connectors.gst.worklists import NOTICE_COLUMNS, SOON_DAYS
+from connectors.gst.worklists import NOTICE_COLUMNS, NOTICES_WHAT, OLDEST_NOTICE_DAYS, SOON_DAYS
 from connectors.tds import notices
 
 _CLIENT = SyncClient.__table__  # type: ignore[attr-defined]
-_OLDEST_DAYS = 180
+SETTLED = frozenset({"closed", "responded"})
+"""Words of the portals for a notice that waits for nobody, in small letters."""
 
 
 def worklists(engine: Engine, client_ids: Sequence[str], day: date) -> tuple[Worklist, ...]:
@@ -42,13 +46,15 @@ def worklists(engine: Engine, client_ids: Sequence[str], day: date) -> tuple[Wor
             else "Answer it on the portal.",
         )
         for row in rows_standing(engine, notices.NOTICES, client_ids, day)
-        if row["due_on"] is not None and (day - row["due_on"]).days <= _OLDEST_DAYS
+        if row["due_on"] is not None
+        and (day - row["due_on"]).days <= OLDEST_NOTICE_DAYS
+        and row["status"].strip().casefold() not in SETTLED
     ]
     found.sort(key=lambda one: (one[6], one[0], one[3]))
     return (
         Worklist(
             "Notices due",
-            "Notices with a day until which they are to be answered, the oldest day first.",
+            NOTICES_WHAT,
             NOTICE_COLUMNS,
             tuple(found),
             sum(one[7] <= SOON_DAYS for one in found),

@@ -133,3 +133,84 @@ def test_notices_of_the_tax_portals_join_the_same_list(engine: Engine) -> None:
 
 def test_a_client_whose_register_was_never_read_has_no_late_return(engine: Engine) -> None:
     assert listed(engine, "Returns late").rows == ()
+
+
+def test_two_notices_of_one_case_keep_the_days_of_their_own_details(engine: Engine) -> None:
+    case = {"arn": "AD1"}
+    put(engine, notices.NOTICES, **case, reference="N1", respond_by_on=None)
+    put(engine, notices.NOTICES, **case, reference="N2", respond_by_on=None)
+    put(
+        engine,
+        notices.DETAILS,
+        **case,
+        reference="N1",
+        notice_type="ASMT-10",
+        reply_due_on=date(2026, 11, 29),
+    )
+    put(
+        engine, notices.DETAILS, **case, reference="N2", notice_type="DRC-01", reply_due_on=date(2026, 12, 30)
+    )
+    due = listed(engine, "Notices due")
+    assert column(due, "answer until") == [date(2026, 11, 29), date(2026, 12, 30)]
+
+
+def test_a_detail_without_a_reference_belongs_to_the_notice_of_its_case_and_day_only(engine: Engine) -> None:
+    case = {"arn": "AD1"}
+    put(engine, notices.NOTICES, **case, reference="N1", issued_on=date(2026, 11, 1), respond_by_on=None)
+    put(engine, notices.NOTICES, **case, reference="N2", issued_on=date(2026, 11, 9), respond_by_on=None)
+    put(
+        engine, notices.DETAILS, **case, reference="", issued_on=date(2026, 11, 9),
+        reply_due_on=date(2026, 12, 1),
+    )  # fmt: skip
+    assert column(listed(engine, "Notices due"), "answer until") == [date(2026, 12, 1)]
+
+
+@pytest.mark.parametrize(
+    ("tax", "is_listed"),
+    [(1800, False), (2000, False), (1799, True)],
+    ids=["same tax", "more tax", "less tax"],
+)
+def test_a_pending_amendment_lapses_only_when_it_lowers_the_credit(
+    engine: Engine, tax: int, is_listed: bool
+) -> None:
+    usual = {"supplier_gstin": gstin_of(5), "document_type": "INV", "return_period": "102026"}
+    put(
+        engine,
+        ims.DOCUMENTS,
+        **usual,
+        section="B2B",
+        action="A",
+        document_number="I1",
+        document_on=date(2026, 10, 5),
+        igst_paise=1800,
+    )
+    put(
+        engine, ims.DOCUMENTS, **usual, section="B2BA", action="P", document_number="I1A",
+        original_number="I1", original_on=date(2026, 10, 5), igst_paise=tax,
+    )  # fmt: skip
+    assert bool(listed(engine, "IMS lapse").rows) is is_listed
+
+
+def test_a_pending_amendment_whose_original_is_not_stored_is_listed_with_what_to_compare(
+    engine: Engine,
+) -> None:
+    put(
+        engine, ims.DOCUMENTS, supplier_gstin=gstin_of(5), document_type="INV", return_period="102026",
+        section="B2BA", action="P", document_number="I1A", original_number="I1",
+        original_on=date(2026, 10, 5), igst_paise=1800,
+    )  # fmt: skip
+    (advice,) = column(listed(engine, "IMS lapse"), "what to do")
+    assert "which is not stored" in advice
+
+
+def test_a_period_that_is_no_month_leaves_the_day_open_and_the_others_stand(engine: Engine) -> None:
+    usual = {"section": "CN", "supplier_gstin": gstin_of(5), "document_type": "CN", "action": "P"}
+    put(engine, ims.DOCUMENTS, **usual, document_number="ODD", return_period="992026")
+    put(engine, ims.DOCUMENTS, **usual, document_number="GOOD", return_period="102026")
+    assert column(listed(engine, "IMS lapse"), "number") == ["GOOD", "ODD"]
+
+
+@pytest.mark.parametrize("status", ["Closed", "responded"])
+def test_a_notice_that_a_tax_portal_calls_settled_waits_for_nobody(engine: Engine, status: str) -> None:
+    put(engine, tds_notices.NOTICES, due_on=date(2026, 12, 1), status=status)
+    assert all(not one.rows for one in tds_worklists(engine, ["C1"], DAY))
