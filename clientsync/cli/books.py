@@ -55,7 +55,9 @@ def import_(
         ),
     ] = None,
     dates: Annotated[str, typer.Option("--dates", help="dmy or mdy; remembered. At first dmy.")] = "",
-    sheet: Annotated[str, typer.Option("--sheet", help="Sheet of a workbook; the first when left out.")] = "",
+    sheet: Annotated[
+        str, typer.Option("--sheet", help="Sheet of a workbook; else the only one that fits.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and count, write nothing.")] = False,
     release: Annotated[
         str,
@@ -128,9 +130,11 @@ def _put(result: BookResult, *, is_trial: bool) -> None:
         put("  columns: " + ", ".join(f"{title} = {column}" for title, column in pairs if column))
         if register.header.unread:
             say(f"  not read: {', '.join(register.header.unread)}")
-    if result.ledgers:
-        put("  ledgers: " + ", ".join(f"{name} = {head}" for name, head in sorted(result.ledgers.items())))
+    if register is not None and register.ledgers:
+        put("  ledgers: " + ", ".join(f"{name} = {head}" for name, head in sorted(register.ledgers.items())))
     if register is not None:
+        for note in register.notes:
+            say(f"  note: {note}")
         for what, number in sorted(register.left_out.items()):
             say(f"  left out: {number} {what}")
         for name, difference in register.totals.items():
@@ -172,7 +176,8 @@ def _as_json(result: BookResult) -> dict[str, object]:
         "file": result.path.name,
         "refusal": result.refusal,
         "months": [asdict(month) for month in result.months],
-        "ledgers": dict(result.ledgers),
+        "notes": result.register.notes if result.register else [],
+        "ledgers": result.register.ledgers if result.register else {},
         "refused": [asdict(row) for row in result.register.refused] if result.register else [],
         "totals": result.register.totals if result.register else {},
         "results": [one.as_row() for one in result.results],

@@ -6,21 +6,18 @@ nothing here knows what a right row is.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clientsync.clients import tabular
 from clientsync.clients.rows import COLUMNS, text_of
 from clientsync.errors import InvalidInput
 
-MAX_BYTES = 50_000_000
 MAX_ROWS = 100_000
-SUFFIXES = (".csv", ".txt", ".tsv", ".xlsx", ".xlsm")
+SHEET = "Clients"
 
 _SYNONYMS: dict[str, tuple[str, ...]] = {
     "client_id": ("client_id", "id", "client", "client code", "code", "short name", "file no", "client no"),
@@ -103,23 +100,13 @@ def read_table(path: Path) -> ClientTable:
     return _table(path, lines_of(path))
 
 
-def lines_of(path: Path, sheet: str = "") -> Iterable[tuple[int, Sequence[Any]]]:
-    """Return (row number, cells) of a CSV or Excel list.
-
-    Args:
-        path: the file.
-        sheet: of a workbook; empty: the one named Clients, else the first.
+def lines_of(path: Path) -> Iterable[tuple[int, Sequence[Any]]]:
+    """Return (row number, cells) of a CSV or Excel list; of a workbook the sheet named Clients, else the first.
 
     Raises:
-        InvalidInput: not there, no such file type, no such sheet, or too large; while reading, a line that is no CSV.
+        InvalidInput: as ``tabular.lines_of``.
     """
-    if path.suffix.casefold() not in SUFFIXES:
-        raise InvalidInput(f"{path.name} is no list. Valid: {', '.join(SUFFIXES)}.")
-    if not path.is_file():
-        raise InvalidInput(f"There is no file {path}.")
-    if path.stat().st_size > MAX_BYTES:
-        raise InvalidInput(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB, too large for a list.")
-    return _excel_lines(path, sheet) if path.suffix.casefold().startswith(".xls") else _csv_lines(path)
+    return tabular.lines_of(path, preferred=SHEET)
 
 
 def _table(path: Path, lines: Iterable[tuple[int, Sequence[Any]]]) -> ClientTable:
@@ -162,55 +149,6 @@ def _header(path: Path, cells: Sequence[Any]) -> tuple[list[str | None], list[st
     return header, ignored
 
 
-def _csv_lines(path: Path) -> Iterator[tuple[int, Sequence[Any]]]:
-    text = _decoded(path.read_bytes())
-    first = text.lstrip().partition("\n")[0]
-    delimiter = max(",;\t|", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    started = 1
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise InvalidInput(
-                f"{path.name} cannot be read as CSV at line {reader.line_num}: {error}."
-            ) from None
-        yield started, cells
-        started = reader.line_num + 1
-
-
-def _decoded(raw: bytes) -> str:
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return raw.decode("utf-16", errors="replace")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", errors="replace")  # what Excel writes where UTF-8 was not chosen
-
-
-def _excel_lines(path: Path, wanted: str) -> Iterator[tuple[int, Sequence[Any]]]:
-    from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(info.file_size for info in archive.infolist()) > MAX_BYTES * 4:
-                raise InvalidInput(f"{path.name} unpacks to more than a client list can hold.")
-        book = load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, OSError, ValueError) as error:
-        raise InvalidInput(f"{path.name} is not an Excel workbook ({type(error).__name__}).") from None
-    try:
-        if wanted and wanted not in book.sheetnames:
-            raise InvalidInput(f"{path.name} has no sheet {wanted!r}. Sheets: {', '.join(book.sheetnames)}.")
-        name = wanted or ("Clients" if "Clients" in book.sheetnames else book.sheetnames[0])
-        sheet = book[name]
-        yield from enumerate(sheet.iter_rows(values_only=True), start=1)
-    finally:
-        book.close()
-
-
 def write_template(path: Path) -> None:
     """Write an empty client list (``.xlsx`` or ``.csv``) with its columns explained.
 
@@ -231,7 +169,7 @@ def write_template(path: Path) -> None:
     with xlsxwriter.Workbook(path) as book:
         bold = book.add_format({"bold": True, "bg_color": "#DDEBF7", "border": 1})
         text = book.add_format({"num_format": "@"})
-        sheet = book.add_worksheet("Clients")
+        sheet = book.add_worksheet(SHEET)
         sheet.freeze_panes(1, 0)
         for number, (column, meaning) in enumerate(COLUMNS.items()):
             sheet.set_column(number, number, 20, text)

@@ -22,10 +22,12 @@ from clientsync.errors import InvalidInput, UnknownClient
 from clientsync.imports.importing import FileResult, import_documents
 from clientsync.imports.reading import Document
 from clientsync.imports.recognising import exact_json
-from clientsync.imports.register_columns import COLUMNS, checked_mapping
+from clientsync.imports.register_columns import checked_mapping
+from clientsync.imports.register_names import COLUMNS
 from clientsync.imports.registers import Reading, Register, checked_register, payloads, read_register, summed
-from clientsync.imports.tally import is_day_book, ledgers_of, read_day_book
+from clientsync.imports.tally import is_day_book, read_day_book
 from clientsync.ledger.book_tables import BookMapping
+from clientsync.ledger.tables import SyncClient
 from clientsync.periods import Period
 from clientsync.registry import tables
 from clientsync.sync.services import Services
@@ -64,7 +66,6 @@ class BookResult:
         path: the file.
         register: as it was read; None when it could not be.
         months: what it holds, oldest first.
-        ledgers: of a day book, ledger to head; empty for others.
         results: one per month that was loaded or refused; empty in a dry run.
         refusal: why the file could not be read.
     """
@@ -72,7 +73,6 @@ class BookResult:
     path: Path
     register: Register | None = None
     months: list[Month] = field(default_factory=list)
-    ledgers: Mapping[str, str] = field(default_factory=dict)
     results: list[FileResult] = field(default_factory=list)
     refusal: str = ""
 
@@ -132,26 +132,37 @@ def import_books(
         mapping.day_first,
         sheet,
         str(Period.parse(period)) if period else "",
+        state=gstin[:2],
     )
     results = []
-    for path in paths:
+    for path in dict.fromkeys(paths):
         result = _read(path, how, mapping, gstin)
         results.append(result)
-        if is_trial or result.register is None:
-            continue
-        documents = [
-            (
-                path,
-                Document(f"{month[:2]}/{month[2:]}", payload, exact_json(payload).encode(), name=path.name),
-            )
-            for month, payload in payloads(result.register, gstin).items()
-        ]
-        result.results = import_documents(
-            services, documents, client=client_id, release_reason=release_reason
-        )
+    if not is_trial:
+        _load(services, results, gstin, client_id, release_reason)
     if not is_trial and mapping != before and any(result.register is not None for result in results):
         _remember(services.engine, client_id, mapping)
     return results
+
+
+def _load(
+    services: Services, results: Sequence[BookResult], gstin: str, client_id: str, release_reason: str
+) -> None:
+    """Load what could be read; months that stand in several files are joined, so that none replaces another."""
+    whose: list[BookResult] = []
+    documents: list[tuple[Path, Document]] = []
+    for result in results:
+        if result.register is None:
+            continue
+        for month, payload in payloads(result.register, gstin).items():
+            member = f"{month[:2]}/{month[2:]}"
+            raw = exact_json(payload).encode()
+            documents.append((result.path, Document(member, payload, raw, name=result.path.name)))
+            whose.append(result)
+    if documents:
+        loaded = import_documents(services, documents, client=client_id, release_reason=release_reason)
+        for result, one in zip(whose, loaded, strict=True):
+            result.results.append(one)
 
 
 def _read(path: Path, how: Reading, mapping: BookMap, gstin: str) -> BookResult:
@@ -161,7 +172,6 @@ def _read(path: Path, how: Reading, mapping: BookMap, gstin: str) -> BookResult:
             if not is_day_book(path.read_bytes()[:8000]):
                 raise InvalidInput(f"{path.name} is XML, but no day book of Tally.")
             result.register = read_day_book(path, how, mapping.ledgers)
-            result.ledgers = ledgers_of(path, mapping.ledgers)
         else:
             result.register = read_register(path, how)
         found = payloads(result.register, gstin)
@@ -181,12 +191,16 @@ def _read(path: Path, how: Reading, mapping: BookMap, gstin: str) -> BookResult:
     return result
 
 
-def _gstin_of(engine: Engine, client_id: str) -> str:
+def _known(engine: Engine, client_id: str) -> SyncClient:
     with reading(engine) as connection:
         clients = {one.client_id: one for one in list_clients(connection, only_active=False)}
     if client_id not in clients:
         raise UnknownClient("client", client_id, list(clients))
-    gstin: str = clients[client_id].gstin
+    return clients[client_id]
+
+
+def _gstin_of(engine: Engine, client_id: str) -> str:
+    gstin = _known(engine, client_id).gstin
     if not gstin:
         raise InvalidInput(f"Client {client_id} has no GSTIN, so there is nothing to compare its books with.")
     return gstin
@@ -196,8 +210,10 @@ def read_mapping(engine: Engine, client_id: str, register: str) -> BookMap:
     """Return how a register of a client was read the last time; nothing is mapped at first.
 
     Raises:
+        UnknownClient: no such client.
         WarehouseError: the database cannot be read.
     """
+    _known(engine, client_id)
     statement = select(_MAPPING).where(
         _MAPPING.c.client_id == client_id, _MAPPING.c.register_name == register
     )
@@ -209,7 +225,12 @@ def read_mapping(engine: Engine, client_id: str, register: str) -> BookMap:
 
 
 def forget_mapping(engine: Engine, client_id: str, register: str) -> bool:
-    """Forget how a register of a client is read; return whether anything was remembered."""
+    """Forget how a register of a client is read; return whether anything was remembered.
+
+    Raises:
+        UnknownClient: no such client.
+    """
+    _known(engine, client_id)
     with writing(engine) as connection:
         done = connection.execute(
             delete(_MAPPING).where(_MAPPING.c.client_id == client_id, _MAPPING.c.register_name == register)
@@ -252,8 +273,10 @@ def duplicates(engine: Engine, client_id: str) -> list[Repeated]:
     """Return the documents that stand more than once in the registers of a client, in any month.
 
     Raises:
+        UnknownClient: no such client.
         WarehouseError: the database cannot be read.
     """
+    _known(engine, client_id)
     specs = tables("books")
     found: list[Repeated] = []
     for register, name in _TABLES.items():

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from clientsync.periods import Period
+from clientsync.redact import redact
 from clientsync.spec import columns
 from clientsync.spec.checks import Check, CheckKind, OnBreach
 from clientsync.spec.columns import Personal
@@ -19,6 +21,10 @@ from connectors.gst.fields import number_occurrences
 
 FORM = "clientsync_register"
 AMOUNTS = ("taxable_paise", "igst_paise", "cgst_paise", "sgst_paise", "cess_paise", "document_value_paise")
+TAXES = ("igst_paise", "cgst_paise", "sgst_paise")
+HIGHEST_RATE_PERCENT = 40
+"""CGST Act s.9(1) and IGST Act s.5(1): at most 20 % under each of the CGST and SGST Acts, 40 % under the IGST Act."""
+TAX_TOLERANCE_PAISE = 100
 KEY = ("period", "document_type", "party_gstin", "document_number", "occurrence")
 
 
@@ -140,6 +146,7 @@ def register(name: str, title: str, register_name: str, what: str, code: str) ->
                 parse=parse,
                 tables=(table.name,),
                 integrity=(findings,),
+                merge=joined,
             ),
         ),
         tables=(table,),
@@ -166,11 +173,30 @@ def _records(table: str, payload: Mapping[str, Any], context: Context) -> Iterat
             values[name] = int(values[name])
         yield Record(table, values)
     for row in payload["refused"]:
-        yield Record(table, {"row": int(row["row"]), **row["values"]}, f"row {row['row']}: {row['reason']}")
+        where = f"row {row['row']} of {redact(row['file'])}" if row.get("file") else f"row {row['row']}"
+        yield Record(table, {"row": int(row["row"]), **row["values"]}, f"{where}: {row['reason']}")
+
+
+def joined(payloads: Sequence[Any]) -> dict[str, Any]:
+    """Return one month that came in several files as one; rows and totals say of which file they are."""
+    first = payloads[0]
+    if len(payloads) == 1:
+        return dict(first)
+    return {
+        **first,
+        "lines": sum(int(one["lines"]) for one in payloads),
+        "documents": [document for one in payloads for document in one["documents"]],
+        "refused": [{**row, "file": one["file"]} for one in payloads for row in one["refused"]],
+        "totals": {
+            f"{name} of {redact(one['file'])}": difference
+            for one in payloads
+            for name, difference in one["totals"].items()
+        },
+    }
 
 
 def findings(payload: Any, records: Sequence[Record], context: Context) -> Iterable[Finding]:
-    """Yield lines that went astray, and totals of the file that its lines do not add up to."""
+    """Yield lines that went astray, totals of the file that its lines do not add up to, and what cannot be right."""
     lines = sum(int(document["lines"]) for document in payload["documents"]) + len(payload["refused"])
     if lines != int(payload["lines"]):
         yield Finding(
@@ -182,14 +208,41 @@ def findings(payload: Any, records: Sequence[Record], context: Context) -> Itera
             f"The total row of the file differs from the sum of its lines in {name} by {difference} rupees.",
             is_halting=False,
         )
-    names = [
-        (one.values["party_gstin"], one.values["document_number"], one.values["document_type"])
-        for one in records
-        if one.problem is None and one.values.get("occurrence", 1) > 1
-    ]
-    if names:
+    rows = [one.values for one in records if one.problem is None]
+    twice = sum(row.get("occurrence", 1) > 1 for row in rows)
+    if twice:
         yield Finding(
             "BOOKS-DUPLICATES",
-            f"{len(names)} documents stand in the register more than once: `clientsync books duplicates` lists them.",
+            f"{twice} documents stand in the register more than once: `clientsync books duplicates` lists them.",
             is_halting=False,
         )
+    last = Period.parse(str(payload["period"])).last_day
+    yield from _some(
+        "BOOKS-DATES",
+        [row for row in rows if row["document_on"] is not None and row["document_on"] > last],
+        "dated after the month in which they are booked",
+    )
+    yield from _some(
+        "BOOKS-RATES",
+        [row for row in rows if not _is_plausible(row)],
+        f"with tax above {HIGHEST_RATE_PERCENT} % of the taxable value, or of the other sign",
+    )
+
+
+def _some(code: str, rows: Sequence[Mapping[str, Any]], what: str) -> Iterator[Finding]:
+    if rows:
+        named = ", ".join(redact(str(row["document_number"])) for row in rows[:3])
+        more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+        yield Finding(code, f"Documents {what}: {named}{more}.", is_halting=False)
+
+
+def _is_plausible(row: Mapping[str, Any]) -> bool:
+    """Whether the tax of a document can be one of GST; on a bill of entry it is also tax on duties of customs."""
+    taxable, tax = row["taxable_paise"], sum(row[name] for name in TAXES)
+    if row["document_type"] == "BOE":
+        return True
+    has_other_sign = tax * taxable < 0 and abs(tax) > TAX_TOLERANCE_PAISE
+    return (
+        not has_other_sign
+        and abs(tax) * 100 <= HIGHEST_RATE_PERCENT * abs(taxable) + 100 * TAX_TOLERANCE_PAISE
+    )

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from clientsync.errors import InvalidInput
 from clientsync.imports import register_values as values
 from clientsync.imports.books import write_book_template
-from clientsync.imports.register_columns import COLUMNS
+from clientsync.imports.register_names import COLUMNS
 from clientsync.imports.registers import Reading, Register, payloads, read_register, summed
 from tests.support.gstins import gstin_of
 
@@ -268,3 +268,124 @@ def test_lines_in_are_lines_in_documents_and_lines_refused(rows: list[Any]) -> N
     assert sum(document["lines"] for one in found for document in one["documents"]) == len(register.lines)
     total = sum(summed(one["documents"])["taxable_paise"] for one in found)
     assert total == sum(line.amounts["taxable"] for line in register.lines)
+
+
+def signs(register: Register) -> list[tuple[str, int, int]]:
+    return [
+        (one["document_type"], one["taxable_paise"], one["document_value_paise"])
+        for one in documents(register)
+    ]
+
+
+def test_a_discount_within_a_credit_note_stays_the_other_way_round(tmp_path: Path) -> None:
+    head = (*HEAD, "Type", "HSN")
+    path = written(
+        tmp_path,
+        (*line(), "Credit Note", "8471"),
+        (*line(taxable="-10.00", igst="-1.80"), "Credit Note", "8471"),
+        head=head,
+    )
+    assert signs(read_register(path, PURCHASES)) == [("CN", -9000, -10620)]
+
+
+def test_a_discount_line_lowers_its_invoice_and_makes_no_credit_note(tmp_path: Path) -> None:
+    head = (*HEAD, "HSN")
+    path = written(tmp_path, (*line(), "8471"), (*line(taxable="-10.00", igst="-1.80"), "8471"), head=head)
+    assert signs(read_register(path, PURCHASES)) == [("INV", 9000, 10620)]
+
+
+@pytest.mark.parametrize(("register", "kind"), [("sales", "INV"), ("purchases", "CN")])
+def test_an_amount_in_credit_is_positive_in_sales_and_negative_in_purchases(
+    tmp_path: Path, register: str, kind: str
+) -> None:
+    path = written(tmp_path, line(taxable="100.00 Cr", igst="18.00 Cr"))
+    ((found, taxable, _),) = signs(read_register(path, Reading(register)))
+    assert (found, taxable) == (kind, 10000 if kind == "INV" else -10000)
+
+
+def test_semicolons_are_found_below_a_title_that_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "register.csv"
+    rows = [["Some Traders, Pune"], ["Purchase register"], list(HEAD), list(line(taxable="1,00,000.00"))]
+    with path.open("w", newline="", encoding="utf-8") as out:
+        csv.writer(out, delimiter=";").writerows(rows)
+    assert documents(read_register(path, PURCHASES))[0]["taxable_paise"] == 10_000_000
+
+
+def test_columns_per_rate_of_one_head_are_added(tmp_path: Path) -> None:
+    head = ("Bill No", "Bill Date", "GSTIN", "Taxable 5%", "Taxable 18%", "IGST 5%", "IGST 18%")
+    path = written(
+        tmp_path, ("A/1", "05-10-2026", gstin_of(1), "100.00", "200.00", "5.00", "36.00"), head=head
+    )
+    (document,) = documents(read_register(path, PURCHASES))
+    assert (document["taxable_paise"], document["igst_paise"]) == (30000, 4100)
+
+
+def test_columns_per_rate_beside_their_sum_are_not_added_to_it_but_named_as_not_read(tmp_path: Path) -> None:
+    head = ("Bill No", "Bill Date", "GSTIN", "Taxable Value", "Taxable 18%", "IGST")
+    path = written(tmp_path, ("A/1", "05-10-2026", gstin_of(1), "100.00", "100.00", "18.00"), head=head)
+    register = read_register(path, PURCHASES)
+    assert documents(register)[0]["taxable_paise"] == 10000
+    assert register.header is not None
+    assert register.header.unread == ("Taxable 18%",)
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("Inputs", True),
+        ("Capital goods", True),
+        ("Ineligible", False),
+        ("None", False),
+        ("Blocked", False),
+        ("", None),
+    ],
+)
+def test_words_of_eligibility_are_read(word: str, expected: bool | None) -> None:
+    assert values.eligible(word) is expected
+
+
+def test_a_word_of_eligibility_that_is_not_known_is_refused() -> None:
+    with pytest.raises(ValueError, match="neither yes nor no"):
+        values.eligible("perhaps")
+
+
+def test_a_document_with_lines_that_is_entered_again_later_stays_twice(tmp_path: Path) -> None:
+    head = (*HEAD, "GST Rate")
+    first = [(*line(), "18"), (*line(taxable="50.00", igst="2.50"), "5")]
+    between = (*line("A/2"), "18")
+    path = written(tmp_path, *first, between, *first, head=head)
+    found = [(one["document_number"], one["lines"]) for one in documents(read_register(path, PURCHASES))]
+    assert found == [("A/1", 2), ("A/2", 1), ("A/1", 2)]
+
+
+def test_two_sheets_that_fit_are_named_and_neither_is_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "register.xlsx"
+    book = openpyxl.Workbook()
+    for name in ("April", "May"):
+        sheet = book.create_sheet(name)
+        sheet.append(HEAD)
+        sheet.append(line())
+    book.save(path)
+    with pytest.raises(InvalidInput, match="April, May"):
+        read_register(path, PURCHASES)
+    assert len(read_register(path, Reading("purchases", sheet="May")).lines) == 1
+
+
+def test_tax_is_calculated_from_rate_and_states_where_the_register_has_none_and_that_is_told(
+    tmp_path: Path,
+) -> None:
+    head = ("Invoice No", "Invoice Date", "GSTIN", "Place of Supply", "Rate", "Taxable Value")
+    own = gstin_of(1)[:2]
+    other = "29" if own != "29" else "27"
+    path = written(
+        tmp_path,
+        ("S/1", "05-10-2026", gstin_of(1), own, "18", "100.00"),
+        ("S/2", "05-10-2026", gstin_of(1), other, "18", "100.00"),
+        head=head,
+    )
+    register = read_register(path, Reading("sales", state=own))
+    assert [(one["igst_paise"], one["cgst_paise"], one["sgst_paise"]) for one in documents(register)] == [
+        (0, 900, 900),
+        (1800, 0, 0),
+    ]
+    assert any("calculated" in note for note in register.notes)

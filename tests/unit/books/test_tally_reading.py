@@ -8,7 +8,7 @@ import pytest
 
 from clientsync.errors import InvalidInput
 from clientsync.imports.registers import Reading, payloads
-from clientsync.imports.tally import ledgers_of, read_day_book
+from clientsync.imports.tally import read_day_book
 from tests.support.gstins import gstin_of
 
 PURCHASES = Reading("purchases")
@@ -107,7 +107,7 @@ def test_round_off_is_no_taxable_value_and_a_person_may_say_what_a_ledger_is(tmp
     assert read_day_book(path, PURCHASES, {}).lines[0].amounts["taxable"] == 12960
     line = read_day_book(path, PURCHASES, {"Duty on goods": "igst"}).lines[0]
     assert (line.amounts["taxable"], line.amounts["igst"]) == (10000, 2960)
-    assert ledgers_of(path, {})["Round off"] == "ignore"
+    assert read_day_book(path, PURCHASES, {}).ledgers["Round off"] == "ignore"
 
 
 def test_a_head_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:

@@ -1,0 +1,134 @@
+"""Tables that people keep in CSV and Excel files, as rows of cells with the numbers that their own program shows.
+
+Shared by client lists and registers; nothing here knows what a column means. A file is read or refused in a sentence.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from clientsync.errors import InvalidInput
+
+MAX_BYTES = 50_000_000
+SUFFIXES = (".csv", ".txt", ".tsv", ".xlsx", ".xlsm")
+_DELIMITERS = ",;\t|"
+_SEEN_FOR_DELIMITER = 40  # lines: titles above the header hold none of the right one
+_OLD_OFFICE = b"\xd0\xcf\x11\xe0"
+
+
+def lines_of(path: Path, sheet: str = "", *, preferred: str = "") -> Iterable[tuple[int, Sequence[Any]]]:
+    """Return (row number, cells) of a CSV or Excel file; of formulas the values that were saved with them.
+
+    Args:
+        path: the file.
+        sheet: of a workbook; empty: the preferred one when it is there, else the first.
+        preferred: see ``sheet``.
+
+    Raises:
+        InvalidInput: not there, no such file type, no such sheet, or too large; while reading, a line that is no CSV.
+    """
+    _require(path)
+    if _is_workbook(path):
+        return _excel_lines(path, sheet, preferred)
+    return _csv_lines(path)
+
+
+def sheets_of(path: Path) -> tuple[str, ...]:
+    """Return the names of the sheets of a workbook, none for another file.
+
+    Raises:
+        InvalidInput: not there, no such file type, too large, or no workbook.
+    """
+    _require(path)
+    if not _is_workbook(path):
+        return ()
+    book = _opened(path)
+    try:
+        return tuple(book.sheetnames)
+    finally:
+        book.close()
+
+
+def _is_workbook(path: Path) -> bool:
+    return path.suffix.casefold().startswith(".xls")
+
+
+def _require(path: Path) -> None:
+    if path.suffix.casefold() == ".xls":
+        raise InvalidInput(f"{path.name} is an old Excel file (.xls). Open it in Excel and save it as .xlsx.")
+    if path.suffix.casefold() not in SUFFIXES:
+        raise InvalidInput(f"{path.name} is no list. Valid: {', '.join(SUFFIXES)}.")
+    if not path.is_file():
+        raise InvalidInput(f"There is no file {path}.")
+    if path.stat().st_size > MAX_BYTES:
+        raise InvalidInput(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB, too large for a list.")
+
+
+def _csv_lines(path: Path) -> Iterator[tuple[int, Sequence[Any]]]:
+    text = _decoded(path.read_bytes())
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    started = 1
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise InvalidInput(
+                f"{path.name} cannot be read as CSV at line {reader.line_num}: {error}."
+            ) from None
+        yield started, cells
+        started = reader.line_num + 1
+
+
+def _delimiter(text: str) -> str:
+    """Return the sign that most often parts one of the first lines; commas inside numbers and quotes do not count."""
+    lines = re.sub(r'"[^"\n]*"', "", text[:100_000]).splitlines()[:_SEEN_FOR_DELIMITER]
+    bare = [re.sub(r"(?<=\d),(?=\d)", "", line) for line in lines]
+    return max(_DELIMITERS, key=lambda sign: max((line.count(sign) for line in bare), default=0))
+
+
+def _decoded(raw: bytes) -> str:
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return raw.decode("utf-16", errors="replace")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", errors="replace")  # what Excel writes where UTF-8 was not chosen
+
+
+def _opened(path: Path) -> Any:
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    with path.open("rb") as source:
+        if source.read(4) == _OLD_OFFICE:
+            raise InvalidInput(
+                f"{path.name} is an old Excel file or has a password. Save it as .xlsx without a password."
+            )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(info.file_size for info in archive.infolist()) > MAX_BYTES * 4:
+                raise InvalidInput(f"{path.name} unpacks to more than a list can hold.")
+        return load_workbook(path, read_only=True, data_only=True)
+    except (zipfile.BadZipFile, InvalidFileException, KeyError, OSError, ValueError) as error:
+        raise InvalidInput(f"{path.name} is not an Excel workbook ({type(error).__name__}).") from None
+
+
+def _excel_lines(path: Path, wanted: str, preferred: str) -> Iterator[tuple[int, Sequence[Any]]]:
+    book = _opened(path)
+    try:
+        if wanted and wanted not in book.sheetnames:
+            raise InvalidInput(f"{path.name} has no sheet {wanted!r}. Sheets: {', '.join(book.sheetnames)}.")
+        name = wanted or (preferred if preferred in book.sheetnames else book.sheetnames[0])
+        # a chart sheet has no rows
+        rows = book[name].iter_rows(values_only=True) if hasattr(book[name], "iter_rows") else ()
+        yield from enumerate(rows, start=1)
+    finally:
+        book.close()
