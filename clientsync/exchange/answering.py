@@ -1,0 +1,99 @@
+"""Telling senders what became of their batches.
+
+An answer is numbered and written down here before it is given, so that a database that was restored finds answers in
+the mailbox that it never numbered. The numbers rise over all answers of a node; of several to one batch the
+highest counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import Any
+
+from sqlalchemy import Connection, select, tuple_, update
+
+from clientsync.exchange import tables as t
+from clientsync.exchange.applying import OPEN
+from clientsync.exchange.documents import canonical
+from clientsync.exchange.mailbox import Answer, Mailbox
+from clientsync.exchange.nodes import Lease, Node
+from clientsync.exchange.stored import parts_of
+
+
+def answer(node: Node, mailbox: Mailbox, lease: Lease) -> int:
+    """Give the answers that changed, or that the mailbox does not hold, and return how many it took."""
+    with node.writing("acks", lease) as connection:
+        _number_changed(node, connection)
+        incarnation = node.incarnation(connection)
+        waiting = connection.execute(
+            select(t.batch_in).where(t.batch_in.c.is_posted == 0, t.batch_in.c.answer != "")
+        ).all()
+    if not waiting:
+        return 0
+    answers = []
+    for row in waiting:
+        state, items = json.loads(row.answer)
+        answers.append(
+            Answer(row.peer, node.node_id, row.epoch, row.seq, row.rev, state, tuple(items), incarnation)
+        )
+    missing = mailbox.answer(answers)
+    given = [one for one in answers if (one.sender, one.epoch, one.seq) not in missing]
+    with node.writing("answered", lease) as connection:
+        for one in given:
+            connection.execute(
+                update(t.batch_in)
+                .where(
+                    t.batch_in.c.peer == one.sender,
+                    t.batch_in.c.epoch == one.epoch,
+                    t.batch_in.c.seq == one.seq,
+                    t.batch_in.c.rev == one.rev,
+                )
+                .values(is_posted=1)
+            )
+    return len(given)
+
+
+def _number_changed(node: Node, connection: Connection) -> None:
+    finished = canonical(["PROCESSED", []])
+    rows = connection.execute(select(t.batch_in).where(t.batch_in.c.answer != finished)).all()
+    held: dict[tuple[str, int, int], list[Any]] = defaultdict(list)
+    for part in parts_of([(row.peer, row.epoch, row.seq) for row in rows]):
+        place = tuple_(t.inbox.c.peer, t.inbox.c.epoch, t.inbox.c.seq)
+        for one in connection.execute(
+            select(t.inbox).where(place.in_(part), t.inbox.c.state.in_(OPEN)).order_by(t.inbox.c.idx)
+        ):
+            held[one.peer, one.epoch, one.seq].append(one)
+    number = connection.execute(
+        select(t.node.c.next_ack).where(t.node.c.node_id == node.node_id)
+    ).scalar_one()
+    for row in rows:
+        items = held[row.peer, row.epoch, row.seq]
+        if any(one.state == "RECEIVED" for one in items):
+            continue
+        said = canonical(
+            [
+                "PARTIAL" if items else "PROCESSED",
+                [
+                    {
+                        "document_id": one.document_id,
+                        "key": f"{one.doc_type} {one.key}",
+                        "state": one.state,
+                        "code": one.code,
+                        "reason": one.reason,
+                    }
+                    for one in items
+                ],
+            ]
+        )
+        if said == row.answer:
+            continue
+        connection.execute(
+            update(t.batch_in)
+            .where(
+                t.batch_in.c.peer == row.peer, t.batch_in.c.epoch == row.epoch, t.batch_in.c.seq == row.seq
+            )
+            .values(answer=said, rev=number, is_posted=0)
+        )
+        number += 1
+    connection.execute(update(t.node).where(t.node.c.node_id == node.node_id).values(next_ack=number))

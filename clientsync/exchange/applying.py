@@ -1,0 +1,348 @@
+"""Giving documents their effect: effect, mark and state in one transaction.
+
+A whole batch goes in one transaction; when the database or a type refuses something, that batch alone is tried again,
+each document under a savepoint of its own. What cannot be is held, and with it everything that follows from it: later
+versions of the same object, and documents that need it. All else is applied.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy.exc import DataError, IntegrityError
+
+from clientsync.errors import IntegrityBroken
+from clientsync.exchange import tables as t
+from clientsync.exchange.capturing import upsert
+from clientsync.exchange.catalogue import DocType, DocumentRefused, Key
+from clientsync.exchange.documents import Document
+from clientsync.exchange.nodes import Lease, Node, moment
+from clientsync.exchange.stored import document_of, parts_of
+
+OPEN = ("RECEIVED", "BLOCKED", "QUARANTINED")
+_REFUSALS = (DocumentRefused, IntegrityBroken, IntegrityError, DataError, ValueError, KeyError, TypeError)
+
+
+@dataclass
+class Known:
+    """What the receiver knows of the objects of one batch; it grows as documents are applied."""
+
+    marks: dict[str, str] = field(default_factory=dict)
+    versions: dict[Key, int] = field(default_factory=dict)
+    own: set[Key] = field(default_factory=set)
+    before: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of one document."""
+
+    row: Any
+    document: Document
+    state: str
+    code: str = ""
+    reason: str = ""
+    blocked_by: str = ""
+    has_effect: bool = False
+
+
+def apply(node: Node, lease: Lease) -> Counter[str]:
+    """Apply what can be applied of the inbox, and return how many documents came to which state.
+
+    Raises:
+        LeaseLost: another sync of this node has taken over.
+        WarehouseError: the database cannot be written; nothing of that batch remains.
+    """
+    counts: Counter[str] = Counter()
+    with node.engine.connect() as connection:
+        peers = list(connection.execute(select(t.peer.c.peer)).scalars())
+    for peer in peers:
+        while True:
+            done = _apply_peer(node, lease, peer)
+            counts.update(done)
+            if not done["APPLIED"] or not _has_blocked(node, peer):
+                break  # what is applied may free what stands before it
+    return counts
+
+
+def _has_blocked(node: Node, peer: str) -> bool:
+    with node.engine.connect() as connection:
+        return (
+            connection.execute(
+                select(t.inbox.c.idx).where(t.inbox.c.peer == peer, t.inbox.c.state == "BLOCKED").limit(1)
+            ).first()
+            is not None
+        )
+
+
+def _apply_peer(node: Node, lease: Lease, peer: str) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    with node.engine.connect() as connection:
+        batches = connection.execute(
+            select(t.inbox.c.epoch, t.inbox.c.seq)
+            .where(t.inbox.c.peer == peer, t.inbox.c.state.in_(OPEN))
+            .distinct()
+            .order_by(t.inbox.c.epoch, t.inbox.c.seq)
+        ).all()
+    held: dict[Key, str] = {}
+    for epoch, seq in batches:
+        before = dict(held)
+        try:
+            found = _whole(node, lease, peer, epoch, seq, held)
+        except _REFUSALS:
+            held.clear()
+            held.update(before)
+            found = _one_by_one(node, lease, peer, epoch, seq, held)
+        counts.update(one.state for one in found if one.state != one.row.state)
+    return counts
+
+
+def _whole(node: Node, lease: Lease, peer: str, epoch: int, seq: int, held: dict[Key, str]) -> list[Verdict]:
+    with node.writing("apply", lease) as connection:
+        rows = _rows(connection, peer, epoch, seq)
+        known = _known(node, connection, peer, rows)
+        verdicts = [_judged(node, peer, row, known, held) for row in rows]
+        for kind, documents in _runs(node, verdicts):
+            kind.adapter.apply(connection, [(one, kind.current(one)) for one in documents])
+        _settle(connection, peer, verdicts)
+    return verdicts
+
+
+def _one_by_one(
+    node: Node, lease: Lease, peer: str, epoch: int, seq: int, held: dict[Key, str]
+) -> list[Verdict]:
+    verdicts = []
+    with node.writing("apply", lease) as connection:
+        rows = _rows(connection, peer, epoch, seq)
+        known = _known(node, connection, peer, rows)
+        for row in rows:
+            marks, versions = dict(known.marks), dict(known.versions)
+            one = _judged(node, peer, row, known, held)
+            if one.has_effect:
+                kind = node.catalogue.known(one.document.doc_type)
+                try:
+                    with connection.begin_nested():
+                        kind.adapter.apply(connection, [(one.document, kind.current(one.document))])
+                except _REFUSALS as error:
+                    known.marks, known.versions = marks, versions
+                    one = Verdict(row, one.document, "QUARANTINED", *_why(error))
+                    held[one.document.aggregate] = one.document.document_id
+            verdicts.append(one)
+        _settle(connection, peer, verdicts)
+    return verdicts
+
+
+def _why(error: Exception) -> tuple[str, str]:
+    """Return code and words of a refusal; words of the database are left out, because they quote rows."""
+    if isinstance(error, DocumentRefused):
+        return error.code, str(error)
+    if isinstance(error, IntegrityError | DataError | IntegrityBroken):
+        state = getattr(getattr(error, "orig", None), "sqlstate", None) or type(error).__name__
+        return "CONSTRAINT", f"the business tables refuse it ({state})"
+    return "INVALID", f"its body does not have the form of its type ({type(error).__name__}: {error})"[:300]
+
+
+def _rows(connection: Connection, peer: str, epoch: int, seq: int) -> Sequence[Any]:
+    return connection.execute(
+        select(t.inbox)
+        .where(
+            t.inbox.c.peer == peer, t.inbox.c.epoch == epoch, t.inbox.c.seq == seq, t.inbox.c.state.in_(OPEN)
+        )
+        .order_by(t.inbox.c.idx)
+    ).all()
+
+
+def _known(node: Node, connection: Connection, peer: str, rows: Sequence[Any]) -> Known:
+    known = Known(before={row.document_id: row.before for row in rows})
+    documents = [document_of(row) for row in rows]
+    for part in parts_of(sorted({one.document_id for one in documents})):
+        known.marks.update(
+            connection.execute(
+                select(t.applied.c.document_id, t.applied.c.sha256).where(
+                    t.applied.c.origin == peer, t.applied.c.document_id.in_(part)
+                )
+            )
+            .tuples()
+            .all()
+        )
+    wanted = {one.aggregate for one in documents} | {dep for one in documents for dep in one.deps}
+    for doc_type in sorted({name for name, _ in wanted}):
+        keys = sorted({key for name, key in wanted if name == doc_type})
+        for part in parts_of(keys):
+            rows_seen = connection.execute(
+                select(t.seen.c.key, t.seen.c.version).where(
+                    t.seen.c.origin == peer, t.seen.c.doc_type == doc_type, t.seen.c.key.in_(part)
+                )
+            )
+            known.versions.update({(doc_type, row.key): row.version for row in rows_seen})
+        kind = node.catalogue.get(doc_type)
+        if kind is not None and kind.owner == node.kind:
+            known.own |= {(doc_type, key) for key in kind.adapter.existing(connection, keys)}
+    return known
+
+
+def _judged(node: Node, peer: str, row: Any, known: Known, held: dict[Key, str]) -> Verdict:
+    """Return what becomes of a document, and note it among what is known or held.
+
+    The rules stand in the order in which they count: taken before, number used twice, an earlier one held, something
+    missing, older than what is held, a version between missing; else it is applied.
+    """
+    one = document_of(row)
+    found = _rule(node, row, one, known, held)
+    if found.state in OPEN:
+        held.setdefault(one.aggregate, one.document_id)
+    elif found.has_effect:
+        known.marks[one.document_id] = one.sha256
+        known.versions[one.aggregate] = one.version
+    return found
+
+
+def _rule(node: Node, row: Any, one: Document, known: Known, held: Mapping[Key, str]) -> Verdict:
+    """Return what becomes of a document by the first rule that it meets."""
+    for rule in (_is_unfit, _waits, _is_out_of_order):
+        found = (
+            rule(node, one, known, held)
+            if row.state != "QUARANTINED"
+            else (row.state, row.code, row.reason, "")
+        )
+        if found is not None:
+            state, code, reason, blocked_by = found
+            return Verdict(row, one, state, code, reason, blocked_by)
+    return Verdict(row, one, "APPLIED", has_effect=True)
+
+
+_Found = tuple[str, str, str, str] | None
+
+
+def _is_unfit(node: Node, one: Document, known: Known, held: Mapping[Key, str]) -> _Found:
+    mark = known.marks.get(one.document_id)
+    kind = node.catalogue.get(one.doc_type)
+    if mark == one.sha256:
+        return "APPLIED", "", "", ""
+    if mark is not None:
+        return "QUARANTINED", "FORK", "its number was used for another document before", ""
+    if kind is None:
+        return "QUARANTINED", "UNKNOWN_TYPE", f"{one.doc_type} is no type that is known here", ""
+    if kind.owner == node.kind:
+        return "QUARANTINED", "NOT_OWNER", f"{one.doc_type} is written here, not at the sender", ""
+    return None
+
+
+def _waits(node: Node, one: Document, known: Known, held: Mapping[Key, str]) -> _Found:
+    for key in (one.aggregate, *one.deps):
+        if key in held:
+            return "BLOCKED", "HELD", f"{' '.join(key)} is held", held[key]
+    for key in one.deps:
+        if key not in known.versions and key not in known.own:
+            return "BLOCKED", "MISSING", f"unknown {' '.join(key)}", " ".join(key)
+    return None
+
+
+def _is_out_of_order(node: Node, one: Document, known: Known, held: Mapping[Key, str]) -> _Found:
+    have = known.versions.get(one.aggregate, 0)
+    if one.version <= have and node.catalogue.known(one.doc_type).is_snapshot:
+        return "QUARANTINED", "FORK", f"version {have} of it was applied before", ""
+    if one.version <= have:
+        return "SUPERSEDED", "", f"version {have} is newer", ""
+    if known.before[one.document_id] > have:
+        return "BLOCKED", "GAP", f"version {known.before[one.document_id]} of it was not received", ""
+    return None
+
+
+def _runs(node: Node, verdicts: Iterable[Verdict]) -> Iterable[tuple[DocType, list[Document]]]:
+    """Yield the documents that take effect in their order, those of one type that follow each other together."""
+    name, run = "", list[Document]()
+    for one in verdicts:
+        if not one.has_effect:
+            continue
+        if one.document.doc_type != name and run:
+            yield node.catalogue.known(name), run
+            run = []
+        name = one.document.doc_type
+        run.append(one.document)
+    if run:
+        yield node.catalogue.known(name), run
+
+
+def _settle(connection: Connection, peer: str, verdicts: Sequence[Verdict]) -> None:
+    at = moment()
+    changed = [one for one in verdicts if (one.state, one.code, one.blocked_by) != _before(one.row)]
+    if changed:
+        connection.execute(
+            update(t.inbox)
+            .where(
+                t.inbox.c.peer == peer,
+                t.inbox.c.epoch == bindparam("b_epoch"),
+                t.inbox.c.seq == bindparam("b_seq"),
+                t.inbox.c.idx == bindparam("b_idx"),
+            )
+            .values(
+                {
+                    name: bindparam(f"v_{name}")
+                    for name in (
+                        "state",
+                        "error_class",
+                        "code",
+                        "reason",
+                        "blocked_by",
+                        "attempts",
+                        "settled_at",
+                    )
+                }
+            ),
+            [
+                {
+                    "b_epoch": one.row.epoch,
+                    "b_seq": one.row.seq,
+                    "b_idx": one.row.idx,
+                    "v_state": one.state,
+                    "v_error_class": "DOCUMENT" if one.state in OPEN else "",
+                    "v_code": one.code,
+                    "v_reason": one.reason,
+                    "v_blocked_by": one.blocked_by,
+                    "v_attempts": one.row.attempts + 1,
+                    "v_settled_at": "" if one.state in OPEN else at,
+                }
+                for one in changed
+            ],
+        )
+    done = [one.document for one in verdicts if one.has_effect]
+    if done:
+        connection.execute(
+            t.applied.insert(),
+            [
+                {"origin": peer, "document_id": one.document_id, "sha256": one.sha256, "applied_at": at}
+                for one in done
+            ],
+        )
+        see(connection, peer, done)
+
+
+def _before(row: Any) -> tuple[str, str, str]:
+    return row.state, row.code, row.blocked_by
+
+
+def see(connection: Connection, peer: str, documents: Iterable[Document]) -> None:
+    """Note the newest versions of objects of a sender."""
+    newest = {one.aggregate: one for one in documents}
+    put = upsert(connection)(t.seen)
+    connection.execute(
+        put.on_conflict_do_update(
+            index_elements=["origin", "doc_type", "key"],
+            set_={"version": put.excluded.version, "op": put.excluded.op},
+        ),
+        [
+            {
+                "origin": peer,
+                "doc_type": one.doc_type,
+                "key": one.key,
+                "version": one.version,
+                "op": one.op,
+            }
+            for one in newest.values()
+        ],
+    )

@@ -1,0 +1,69 @@
+"""Writing down that a business object changed, in the very transaction that changes it.
+
+The version of an object is raised under the lock of its row, so what is visible of an object is always a prefix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, insert
+from sqlalchemy.dialects import postgresql, sqlite
+
+from clientsync.clock import today
+from clientsync.errors import InvalidInput
+from clientsync.exchange import tables as t
+from clientsync.exchange.documents import OPS, canonical
+from clientsync.exchange.nodes import Node, moment
+
+
+def upsert(connection: Connection) -> Any:
+    """Return the insert of the database's dialect that knows ``on conflict``."""
+    return sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+
+
+def record(
+    node: Node,
+    connection: Connection,
+    doc_type: str,
+    key: str,
+    body: Mapping[str, Any],
+    *,
+    op: str = "upsert",
+    actor: str = "",
+) -> int:
+    """Write the event of a change into the transaction that makes it, and return the version of the object.
+
+    Raises:
+        InvalidInput: an unknown type or operation, a type that this node does not own, or no key.
+    """
+    kind = node.catalogue.known(doc_type)
+    if kind.owner != node.kind:
+        raise InvalidInput(f"{kind.title} is written by {kind.owner} only; this node is {node.node_id}.")
+    if op not in OPS:
+        raise InvalidInput(f"There is no operation {op!r}. Valid: {', '.join(OPS)}.")
+    if not key:
+        raise InvalidInput(f"{kind.title} has no key.")
+    raised = upsert(connection)(t.aggregate).values(doc_type=doc_type, key=key, version=1)
+    raised = raised.on_conflict_do_update(
+        index_elements=["doc_type", "key"], set_={"version": t.aggregate.c.version + 1}
+    ).returning(t.aggregate.c.version)
+    version = int(connection.execute(raised).scalar_one())
+    day = str(body.get(kind.date_field) or "") if kind.date_field else ""
+    connection.execute(
+        insert(t.outbox).values(
+            event_id=str(uuid4()),
+            occurred_at=moment(),
+            doc_type=doc_type,
+            key=key,
+            version=version,
+            op=op,
+            business_date=day or today().isoformat(),
+            payload=canonical(body) if kind.is_snapshot else None,
+            state="NEW",
+            actor=actor,
+        )
+    )
+    return version

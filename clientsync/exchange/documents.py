@@ -1,0 +1,177 @@
+"""What travels: one immutable version of a business object, in canonical JSON, with a digest of its own.
+
+Canonical JSON: UTF-8, keys sorted, no blanks, decimals and dates as text. The text that was digested is what is stored
+and sent; nothing is written out again to be verified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from clientsync.errors import InvalidInput
+
+OPS = ("upsert", "delete", "void")
+
+
+def canonical(value: Any) -> str:
+    """Return canonical JSON.
+
+    Raises:
+        InvalidInput: a value is no JSON, or a binary float, which has no exact decimal form.
+    """
+    try:
+        return json.dumps(
+            _exact(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+        )
+    except TypeError as error:
+        raise InvalidInput(f"A document cannot hold this value: {error}.") from None
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _exact(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_exact(one) for one in value]
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    if isinstance(value, float):
+        raise InvalidInput("A document cannot hold a binary float; write amounts in paise or as a decimal.")
+    return value
+
+
+def digest(text: str | bytes) -> str:
+    """Return the SHA-256 of a text in UTF-8, in hexadecimal."""
+    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
+
+
+def document_id(origin: str, doc_type: str, key: str, version: int) -> str:
+    """Return the id of a version of an object: the same from every life of the database that wrote it."""
+    return str(uuid5(NAMESPACE_URL, canonical([origin, doc_type, key, version])))
+
+
+@dataclass(frozen=True)
+class Control:
+    """What a document adds to the control totals of its business day.
+
+    Attributes:
+        quantity: in thousandths.
+        net: paise without tax.
+        tax: paise.
+        tender: paise that were paid.
+    """
+
+    quantity: int = 0
+    net: int = 0
+    tax: int = 0
+    tender: int = 0
+
+    def plus(self, other: Control) -> Control:
+        """Return the sum."""
+        return Control(
+            self.quantity + other.quantity,
+            self.net + other.net,
+            self.tax + other.tax,
+            self.tender + other.tender,
+        )
+
+    def as_list(self) -> list[int]:
+        """Return quantity, net, tax, tender."""
+        return [self.quantity, self.net, self.tax, self.tender]
+
+
+@dataclass(frozen=True)
+class Document:
+    """One version of an object as it is sent.
+
+    Attributes:
+        deps: objects that must be there before it, as (doc_type, key).
+        business_date: ISO day to which it belongs, whenever it travels.
+        text: the body in canonical JSON.
+        sha256: digest of ``text``.
+    """
+
+    document_id: str
+    event_id: str
+    doc_type: str
+    schema_version: int
+    op: str
+    key: str
+    version: int
+    business_date: str
+    text: str
+    sha256: str
+    deps: tuple[tuple[str, str], ...] = ()
+    control: Control = field(default_factory=Control)
+
+    @property
+    def aggregate(self) -> tuple[str, str]:
+        """Its object: type and key."""
+        return self.doc_type, self.key
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body, read anew at every call."""
+        found: dict[str, Any] = json.loads(self.text)
+        return found
+
+    def as_sent(self) -> list[Any]:
+        """Return the fields in the order in which a batch holds them."""
+        return [
+            self.document_id,
+            self.event_id,
+            self.doc_type,
+            self.schema_version,
+            self.op,
+            self.key,
+            self.version,
+            self.business_date,
+            [list(one) for one in self.deps],
+            self.control.as_list(),
+            self.sha256,
+            self.text,
+        ]
+
+
+def from_sent(values: Any) -> Document:
+    """Return a document out of a batch.
+
+    Raises:
+        ValueError: the fields are not those of ``as_sent``, or the body is not what its digest says.
+    """
+    try:
+        (ident, event, kind, schema, op, key, version, day, deps, control, sha, text) = values
+        found = Document(
+            str(ident),
+            str(event),
+            str(kind),
+            int(schema),
+            str(op),
+            str(key),
+            int(version),
+            str(day),
+            str(text),
+            str(sha),
+            tuple((str(name), str(one)) for name, one in deps),
+            Control(*map(int, control)),
+        )
+    except (TypeError, ValueError):
+        raise ValueError("a document of the batch does not have the fields of a document") from None
+    if digest(found.text) != found.sha256:
+        raise ValueError(f"document {found.document_id} is not what its digest says")
+    if found.op not in OPS:
+        raise ValueError(f"document {found.document_id} has the unknown operation {found.op[:20]!r}")
+    return found
+
+
+def control_of(values: Mapping[str, Any]) -> Control:
+    """Return control figures out of a mapping that may lack some."""
+    return Control(**{name: int(values.get(name) or 0) for name in ("quantity", "net", "tax", "tender")})

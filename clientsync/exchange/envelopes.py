@@ -1,0 +1,227 @@
+"""Batches: a numbered envelope around documents, chained to the one before it and signed.
+
+The digest of a batch covers the digest before it and its header; the header holds the digest of the stored body, so one
+body serves many receivers. ``before`` in the header holds, per document, the version of its object that this stream
+carried last: it differs between receivers, the body does not.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from clientsync.exchange.documents import Control, Document, canonical, digest, from_sent
+
+PROTOCOL = (1, 0)
+"""Major and minor version of the envelope; both sides need the same major one."""
+MAX_DOCUMENTS = 500
+MAX_COMPRESSED = 256_000
+"""Bytes; one document that is larger travels alone."""
+MAX_STORED = 32_000_000
+"""Bytes of a compressed body that a receiver takes at all."""
+MAX_RAW = 128_000_000
+MAX_RATIO = 200
+_EXPECTED_RATIO = 4
+
+
+class EnvelopeBroken(Exception):
+    """A batch is not what its sender made: nothing of it is taken.
+
+    Attributes:
+        code: ``DIGEST``, ``SIGNATURE``, ``CHAIN``, ``SIZE``, ``FORM`` or ``PROTOCOL``.
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch as it lies in the mailbox; ``header`` is the canonical text that was digested."""
+
+    sender: str
+    receiver: str
+    epoch: int
+    seq: int
+    prev_hash: str
+    hash: str
+    header: str
+    signature: str
+    body_sha: str
+
+
+class Signer:
+    """Signs batches with the private key of a node."""
+
+    def __init__(self, private: bytes) -> None:
+        """Take a private key of Ed25519: 32 bytes."""
+        self._key = Ed25519PrivateKey.from_private_bytes(private)
+
+    @classmethod
+    def new(cls) -> Signer:
+        """Return a signer with a new key."""
+        return cls(Ed25519PrivateKey.generate().private_bytes_raw())
+
+    @property
+    def public(self) -> str:
+        """The public key in hexadecimal, by which others verify."""
+        return self._key.public_key().public_bytes_raw().hex()
+
+    @property
+    def private(self) -> bytes:
+        """The private key, to be kept in a vault."""
+        return self._key.private_bytes_raw()
+
+    def sign(self, text: str) -> str:
+        """Return the signature in hexadecimal."""
+        return self._key.sign(text.encode()).hex()
+
+
+def is_signed(text: str, signature: str, public: str) -> bool:
+    """Whether a signature in hexadecimal is that of the owner of a public key."""
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(
+            bytes.fromhex(signature), text.encode()
+        )
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def chunks(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:
+    """Yield documents in their order in parts that fit one batch each; a very large one stands alone."""
+    start, size = 0, 0
+    for place, one in enumerate(documents):
+        added = len(one.text)
+        if place > start and (
+            place - start >= MAX_DOCUMENTS or size + added > MAX_COMPRESSED * _EXPECTED_RATIO
+        ):
+            yield documents[start:place]
+            start, size = place, 0
+        size += added
+    if start < len(documents):
+        yield documents[start:]
+
+
+def body_of(documents: Sequence[Document]) -> bytes:
+    """Return the compressed body of a batch; text that shrinks beyond what receivers unpack is left as it is."""
+    raw = canonical([one.as_sent() for one in documents]).encode()
+    packed = zlib.compress(raw, 6)
+    return packed if len(raw) <= MAX_RATIO * len(packed) else zlib.compress(raw, 0)
+
+
+def totals_by_type(documents: Sequence[Document]) -> dict[str, list[int]]:
+    """Return count, quantity, net, tax and tender by type."""
+    found: dict[str, tuple[int, Control]] = {}
+    for one in documents:
+        count, control = found.get(one.doc_type, (0, Control()))
+        found[one.doc_type] = (count + 1, control.plus(one.control))
+    return {name: [count, *control.as_list()] for name, (count, control) in found.items()}
+
+
+def sealed(
+    signer: Signer,
+    *,
+    sender: str,
+    receiver: str,
+    epoch: int,
+    seq: int,
+    prev_hash: str,
+    documents: Sequence[Document],
+    before: Sequence[int],
+    body: bytes,
+    about: Mapping[str, Any],
+) -> Batch:
+    """Return a batch around a body.
+
+    ``before`` holds per document the version of its object that the stream carried last, 0 for none; ``about`` further
+    fields of the header: incarnation of the sender, moment, offset of its clock.
+    """
+    raw = zlib.decompressobj()
+    size = len(raw.decompress(body)) + len(raw.flush())
+    body_sha = digest(body)
+    header = canonical(
+        {
+            "protocol": list(PROTOCOL),
+            "sender": sender,
+            "receiver": receiver,
+            "epoch": epoch,
+            "seq": seq,
+            "prev_hash": prev_hash,
+            "doc_types": {one.doc_type: one.schema_version for one in documents},
+            "n": len(documents),
+            "raw_bytes": size,
+            "compressed_bytes": len(body),
+            "encoding": "zlib",
+            "control": totals_by_type(documents),
+            "before": list(before),
+            "body_sha256": body_sha,
+            **about,
+        }
+    )
+    own = digest(prev_hash + header)
+    return Batch(sender, receiver, epoch, seq, prev_hash, own, header, signer.sign(own), body_sha)
+
+
+def opened(batch: Batch, body: bytes, prev_hash: str, public: str) -> tuple[list[Document], list[int]]:
+    """Return the documents of a batch with the versions before them, after everything about it was verified.
+
+    ``prev_hash`` is the digest of the batch that was taken before it in this epoch, empty for the first; ``public`` the
+    key of the sender.
+
+    Raises:
+        EnvelopeBroken: anything is not as the sender signed it.
+    """
+    if batch.prev_hash != prev_hash:
+        raise EnvelopeBroken("CHAIN", f"batch {batch.seq} does not follow the batch that was taken before it")
+    if digest(batch.prev_hash + batch.header) != batch.hash:
+        raise EnvelopeBroken("DIGEST", f"the header of batch {batch.seq} is not what its digest says")
+    if not is_signed(batch.hash, batch.signature, public):
+        raise EnvelopeBroken("SIGNATURE", f"batch {batch.seq} is not signed by {batch.sender}")
+    header = _header(batch)
+    if digest(body) != header["body_sha256"] or len(body) != header["compressed_bytes"]:
+        raise EnvelopeBroken("DIGEST", f"the body of batch {batch.seq} is not what its digest says")
+    documents = _unpacked(batch, header, body)
+    before = header["before"]
+    if len(documents) != header["n"] or len(before) != header["n"]:
+        raise EnvelopeBroken("FORM", f"batch {batch.seq} holds {len(documents)} documents, not {header['n']}")
+    return documents, [int(one) for one in before]
+
+
+def _header(batch: Batch) -> dict[str, Any]:
+    try:
+        header: dict[str, Any] = json.loads(batch.header)
+        said = [header[name] for name in ("sender", "receiver", "epoch", "seq", "prev_hash", "body_sha256")]
+        major = int(header["protocol"][0])
+    except (ValueError, KeyError, TypeError, IndexError):
+        raise EnvelopeBroken("FORM", f"the header of batch {batch.seq} cannot be read") from None
+    if major != PROTOCOL[0]:
+        raise EnvelopeBroken("PROTOCOL", f"batch {batch.seq} has protocol {major}, this node {PROTOCOL[0]}")
+    place = [batch.sender, batch.receiver, batch.epoch, batch.seq, batch.prev_hash, batch.body_sha]
+    if said != place:
+        raise EnvelopeBroken("FORM", f"batch {batch.seq} lies in another place than its header says")
+    return header
+
+
+def _unpacked(batch: Batch, header: Mapping[str, Any], body: bytes) -> list[Document]:
+    limit = int(header["raw_bytes"])
+    if len(body) > MAX_STORED or limit > MAX_RAW or limit > MAX_RATIO * max(len(body), 1):
+        raise EnvelopeBroken("SIZE", f"batch {batch.seq} unpacks to more than is allowed")
+    try:
+        unpacker = zlib.decompressobj()
+        raw = unpacker.decompress(body, limit + 1)
+    except zlib.error:
+        raise EnvelopeBroken("FORM", f"the body of batch {batch.seq} cannot be unpacked") from None
+    if len(raw) != limit or unpacker.unconsumed_tail:
+        raise EnvelopeBroken("SIZE", f"batch {batch.seq} unpacks to another size than it says")
+    try:
+        return [from_sent(one) for one in json.loads(raw)]
+    except (ValueError, TypeError) as error:
+        raise EnvelopeBroken("FORM", f"batch {batch.seq}: {error}") from None

@@ -1,0 +1,129 @@
+"""What a person sees of the exchange: what was sent, what came in, what waits, and the totals of the days."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, select
+
+from clientsync.database import reading
+from clientsync.exchange import tables as t
+from clientsync.exchange.nodes import Node
+
+_SHOWN = {"PACKED": "WAITING", "RECEIVED": "UPLOADED", "PARTIAL": "ERROR", "REJECTED": "ERROR"}
+
+
+def sent(node: Node, *, limit: int = 200) -> list[dict[str, Any]]:
+    """Return documents that were sent, the newest first: object, receiver, batch, UPLOADED, PROCESSED or ERROR."""
+    joined = t.batch_item.join(
+        t.batch_out,
+        (t.batch_out.c.peer == t.batch_item.c.peer)
+        & (t.batch_out.c.epoch == t.batch_item.c.epoch)
+        & (t.batch_out.c.seq == t.batch_item.c.seq),
+    ).join(t.document, t.document.c.document_id == t.batch_item.c.document_id)
+    statement = (
+        select(t.batch_out, t.batch_item.c.idx, t.batch_item.c.answer, t.batch_item.c.reason, t.document)
+        .select_from(joined)
+        .order_by(t.batch_out.c.packed_at.desc(), t.batch_out.c.seq.desc(), t.batch_item.c.idx.desc())
+        .limit(limit)
+    )
+    with reading(node.engine) as connection:
+        return [
+            {
+                "type": row.doc_type,
+                "key": row.key,
+                "version": row.version,
+                "day": row.business_date,
+                "to": row.peer,
+                "batch": f"{row.epoch}/{row.seq}/{row.idx}",
+                "status": "PROCESSED" if row.answer == "PROCESSED" else _SHOWN.get(row.state, row.state),
+                "reason": row.reason,
+                "at": row.answered_at or row.uploaded_at or row.packed_at,
+            }
+            for row in connection.execute(statement)
+        ]
+
+
+def received(node: Node, *, states: tuple[str, ...] = (), limit: int = 200) -> list[dict[str, Any]]:
+    """Return documents that came in, the newest first, with their state and what holds them."""
+    statement = select(t.inbox)
+    if states:
+        statement = statement.where(t.inbox.c.state.in_(states))
+    statement = statement.order_by(
+        t.inbox.c.received_at.desc(), t.inbox.c.epoch.desc(), t.inbox.c.seq.desc(), t.inbox.c.idx.desc()
+    )
+    with reading(node.engine) as connection:
+        return [
+            {
+                "type": row.doc_type,
+                "key": row.key,
+                "version": row.version,
+                "day": row.business_date,
+                "from": row.peer,
+                "batch": f"{row.epoch}/{row.seq}/{row.idx}",
+                "state": row.state,
+                "code": row.code,
+                "reason": row.reason,
+                "blocked by": row.blocked_by,
+                "at": row.settled_at or row.received_at,
+                "document": row.document_id,
+            }
+            for row in connection.execute(statement.limit(limit))
+        ]
+
+
+def oldest_unsent(node: Node) -> tuple[int, str]:
+    """Return how many documents are not answered for, and since when the oldest of them waits; empty when none does."""
+    with reading(node.engine) as connection:
+        new = connection.execute(
+            select(func.count(), func.min(t.outbox.c.occurred_at)).where(t.outbox.c.state == "NEW")
+        ).one()
+        packed = connection.execute(
+            select(func.sum(t.batch_out.c.n), func.min(t.batch_out.c.packed_at)).where(
+                t.batch_out.c.state != "PROCESSED"
+            )
+        ).one()
+    moments = [str(one) for one in (new[1], packed[1]) if one]
+    return int(new[0] or 0) + int(packed[0] or 0), min(moments, default="")
+
+
+def control_totals(node: Node) -> list[list[Any]]:
+    """Return type, day, count, quantity, net, tax and tender of the documents that a node wrote, by type and day."""
+    columns = (t.document.c.quantity, t.document.c.net, t.document.c.tax, t.document.c.tender)
+    statement = (
+        select(
+            t.document.c.doc_type,
+            t.document.c.business_date,
+            func.count(),
+            *(func.sum(one) for one in columns),
+        )
+        .group_by(t.document.c.doc_type, t.document.c.business_date)
+        .order_by(t.document.c.doc_type, t.document.c.business_date)
+    )
+    with reading(node.engine) as connection:
+        return [[row[0], row[1], *map(int, row[2:])] for row in connection.execute(statement)]
+
+
+def received_totals(node: Node, peer: str) -> list[list[Any]]:
+    """Return the same of the documents of a peer that took effect here; a document that came twice counts once."""
+    once = (
+        select(t.inbox)
+        .where(t.inbox.c.peer == peer, t.inbox.c.state == "APPLIED")
+        .distinct(t.inbox.c.document_id)
+        if node.engine.dialect.name == "postgresql"
+        else select(t.inbox)
+        .where(t.inbox.c.peer == peer, t.inbox.c.state == "APPLIED")
+        .group_by(t.inbox.c.document_id)
+    ).subquery()
+    statement = (
+        select(
+            once.c.doc_type,
+            once.c.business_date,
+            func.count(),
+            *(func.sum(one) for one in (once.c.quantity, once.c.net, once.c.tax, once.c.tender)),
+        )
+        .group_by(once.c.doc_type, once.c.business_date)
+        .order_by(once.c.doc_type, once.c.business_date)
+    )
+    with reading(node.engine) as connection:
+        return [[row[0], row[1], *map(int, row[2:])] for row in connection.execute(statement)]

@@ -1,0 +1,410 @@
+"""The web database between head office and stores: batches, answers, requests and signs of life, written once.
+
+Nothing in it is changed or deleted by a node. On PostgreSQL every store has a login role of its own and row-level
+security decides what it reads and writes (``clientsync.exchange.rights``); on SQLite, for trials, nothing does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    and_,
+    func,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
+
+from clientsync.database import open_engine, reading, writing
+from clientsync.exchange.capturing import upsert
+from clientsync.exchange.documents import canonical
+from clientsync.exchange.envelopes import Batch
+from clientsync.exchange.nodes import moment
+from clientsync.exchange.stored import parts_of
+
+SCHEMA = "mailbox"
+MAILBOX = MetaData()
+AT_ONCE = 20
+"""Batches of one stream that are read, or of all streams that are written, in one transaction."""
+_STREAMS = 100
+_LONG = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _id(name: str) -> Column[str]:
+    return Column(name, String(200), primary_key=True)
+
+
+def _place() -> list[Column[Any]]:
+    return [
+        _id("sender"),
+        _id("receiver"),
+        Column("epoch", _LONG, primary_key=True, autoincrement=False),
+        Column("seq", _LONG, primary_key=True, autoincrement=False),
+    ]
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+mb_node = Table(
+    "mb_node", MAILBOX, _id("node_id"), Column("db_role", String(200), unique=True, nullable=False), _text("kind"),
+    _text("status"),
+)  # fmt: skip
+mb_body = Table("mb_body", MAILBOX, _id("scope"), _id("sha"), Column("bytes", LargeBinary, nullable=False))
+mb_batch = Table(
+    "mb_batch", MAILBOX, *_place(), _text("prev_hash"), _text("hash"), _text("header"), _text("signature"),
+    _text("body_scope"), _text("body_sha"), _text("created_at"),
+)  # fmt: skip
+mb_ack = Table(
+    "mb_ack", MAILBOX, *_place(), Column("rev", _LONG, primary_key=True, autoincrement=False), _text("state"),
+    _text("items"), _text("incarnation"), _text("at"),
+)  # fmt: skip
+mb_request = Table(
+    "mb_request", MAILBOX, _id("request_id"), _text("from_node"), _text("to_node"), _text("kind"), _text("args"),
+    _text("at"),
+)  # fmt: skip
+mb_heartbeat = Table(
+    "mb_heartbeat", MAILBOX, _id("node_id"), Column("number", _LONG, primary_key=True, autoincrement=False),
+    _text("incarnation"), _text("body"), _text("at"),
+)  # fmt: skip
+
+
+class ForkFound(Exception):
+    """The mailbox holds another batch under the same number: this database is not the one that sent it."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """The newest batch of a stream."""
+
+    epoch: int = 0
+    seq: int = 0
+    hash: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the receiver of a batch says of it; of several revisions the newest counts."""
+
+    sender: str
+    receiver: str
+    epoch: int
+    seq: int
+    rev: int
+    state: str
+    items: tuple[Mapping[str, Any], ...]
+    incarnation: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """Something that one node asks of another."""
+
+    request_id: str
+    from_node: str
+    to_node: str
+    kind: str
+    args: Mapping[str, Any]
+
+
+def open_mailbox(url: str) -> Mailbox:
+    """Return the mailbox at a URL; nothing is connected yet.
+
+    Raises:
+        InvalidInput: not a URL of SQLite or PostgreSQL.
+    """
+    engine = open_engine(url)
+    if engine.dialect.name == "postgresql":
+        engine = engine.execution_options(schema_translate_map={None: SCHEMA})
+    return Mailbox(engine)
+
+
+class Mailbox:
+    """What a node does at the mailbox; every method is one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Take the engine, whose login is that of the node."""
+        self.engine = engine
+
+    def close(self) -> None:
+        """Close its connections."""
+        self.engine.dispose()
+
+    def newest(self, sender: str, receivers: Iterable[str]) -> dict[str, Position]:
+        """Return the newest batch of each stream of a sender; streams without one are left out."""
+        found: dict[str, Position] = {}
+        with reading(self.engine) as connection:
+            for part in parts_of(receivers, _STREAMS):
+                parts = [
+                    select(
+                        select(mb_batch.c.receiver, mb_batch.c.epoch, mb_batch.c.seq, mb_batch.c.hash)
+                        .where(mb_batch.c.sender == sender, mb_batch.c.receiver == one)
+                        .order_by(mb_batch.c.epoch.desc(), mb_batch.c.seq.desc())
+                        .limit(1)
+                        .subquery()
+                    )
+                    for one in part
+                ]
+                for row in connection.execute(union_all(*parts)):
+                    found[row.receiver] = Position(row.epoch, row.seq, row.hash)
+        return found
+
+    def put(self, batches: Sequence[Batch], bodies: Mapping[str, bytes]) -> None:
+        """Store batches with their bodies; those that are there already, with the same digest, are as good.
+
+        Raises:
+            ForkFound: another batch has one of the numbers; nothing of the call remains.
+            WarehouseError: the mailbox refused it.
+        """
+        with writing(self.engine) as connection:
+            put = upsert(connection)
+            scopes = {(one.sender, one.body_sha) for one in batches}
+            connection.execute(
+                put(mb_body).on_conflict_do_nothing(),
+                [{"scope": scope, "sha": sha, "bytes": bodies[sha]} for scope, sha in sorted(scopes)],
+            )
+            connection.execute(
+                put(mb_batch).on_conflict_do_nothing(),
+                [
+                    {
+                        "sender": one.sender,
+                        "receiver": one.receiver,
+                        "epoch": one.epoch,
+                        "seq": one.seq,
+                        "prev_hash": one.prev_hash,
+                        "hash": one.hash,
+                        "header": one.header,
+                        "signature": one.signature,
+                        "body_scope": one.sender,
+                        "body_sha": one.body_sha,
+                        "created_at": moment(),
+                    }
+                    for one in batches
+                ],
+            )
+            places = [(one.sender, one.receiver, one.epoch, one.seq) for one in batches]
+            place = tuple_(mb_batch.c.sender, mb_batch.c.receiver, mb_batch.c.epoch, mb_batch.c.seq)
+            rows = connection.execute(select(place, mb_batch.c.hash).where(place.in_(places)))
+            there = {tuple(row[:4]): row.hash for row in rows}
+            for one, key in zip(batches, places, strict=True):
+                if there.get(key) != one.hash:
+                    raise ForkFound(f"batch {one.epoch}/{one.seq} to {one.receiver} lies there already")
+
+    def after(self, receiver: str, cursors: Mapping[str, tuple[int, int]]) -> list[tuple[Batch, bytes]]:
+        """Return the next batches of every stream to a receiver, in order, with their bodies.
+
+        Args:
+            receiver: whose mailbox it is.
+            cursors: sender to (epoch, seq) of the batch that was taken last; (0, 0) when none was.
+        """
+        found: list[tuple[Batch, bytes]] = []
+        with reading(self.engine) as connection:
+            for part in parts_of(cursors.items(), _STREAMS):
+                parts = [
+                    select(
+                        select(mb_batch)
+                        .where(
+                            mb_batch.c.sender == sender,
+                            mb_batch.c.receiver == receiver,
+                            or_(
+                                mb_batch.c.epoch > epoch,
+                                and_(mb_batch.c.epoch == epoch, mb_batch.c.seq > seq),
+                            ),
+                        )
+                        .order_by(mb_batch.c.epoch, mb_batch.c.seq)
+                        .limit(AT_ONCE)
+                        .subquery()
+                    )
+                    for sender, (epoch, seq) in part
+                ]
+                rows = connection.execute(union_all(*parts)).all()
+                wanted = {(row.body_scope, row.body_sha) for row in rows}
+                bodies = self._bodies(connection, wanted)
+                found += [
+                    (
+                        Batch(
+                            row.sender,
+                            row.receiver,
+                            row.epoch,
+                            row.seq,
+                            row.prev_hash,
+                            row.hash,
+                            row.header,
+                            row.signature,
+                            row.body_sha,
+                        ),
+                        bodies.get((row.body_scope, row.body_sha), b""),
+                    )
+                    for row in rows
+                ]
+        return sorted(found, key=lambda one: (one[0].sender, one[0].epoch, one[0].seq))
+
+    @staticmethod
+    def _bodies(connection: Any, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
+        found = {}
+        for part in parts_of(sorted(wanted), _STREAMS):
+            place = tuple_(mb_body.c.scope, mb_body.c.sha)
+            for row in connection.execute(select(mb_body).where(place.in_(part))):
+                found[row.scope, row.sha] = bytes(row.bytes)
+        return found
+
+    def newest_rev(self, receiver: str) -> int:
+        """Return the highest revision of an answer that a receiver has written, 0 when there is none."""
+        with reading(self.engine) as connection:
+            statement = select(func.max(mb_ack.c.rev)).where(mb_ack.c.receiver == receiver)
+            return int(connection.execute(statement).scalar_one() or 0)
+
+    def answer(self, answers: Sequence[Answer]) -> set[tuple[str, int, int]]:
+        """Store answers, and return the batches that the mailbox does not hold, which cannot be answered.
+
+        Returns:
+            (sender, epoch, seq) of batches that must be sent again first.
+        """
+        with writing(self.engine) as connection:
+            places = [(one.sender, one.receiver, one.epoch, one.seq) for one in answers]
+            place = tuple_(mb_batch.c.sender, mb_batch.c.receiver, mb_batch.c.epoch, mb_batch.c.seq)
+            there: set[tuple[Any, ...]] = set()
+            for part in parts_of(places, _STREAMS):
+                there.update(tuple(row) for row in connection.execute(select(place).where(place.in_(part))))
+            rows = [
+                {
+                    "sender": one.sender,
+                    "receiver": one.receiver,
+                    "epoch": one.epoch,
+                    "seq": one.seq,
+                    "rev": one.rev,
+                    "state": one.state,
+                    "items": canonical(list(one.items)),
+                    "incarnation": one.incarnation,
+                    "at": moment(),
+                }
+                for one, key in zip(answers, places, strict=True)
+                if key in there
+            ]
+            if rows:
+                connection.execute(upsert(connection)(mb_ack).on_conflict_do_nothing(), rows)
+        return {(one[0], one[2], one[3]) for one in places if one not in there}
+
+    def answers(self, sender: str, batches: Iterable[tuple[str, int, int]]) -> list[Answer]:
+        """Return the newest answer to each batch of a sender that has one.
+
+        Args:
+            sender: who sent them.
+            batches: (receiver, epoch, seq).
+        """
+        found: dict[tuple[str, int, int], Answer] = {}
+        place = tuple_(mb_ack.c.receiver, mb_ack.c.epoch, mb_ack.c.seq)
+        with reading(self.engine) as connection:
+            for part in parts_of(batches, _STREAMS):
+                statement = select(mb_ack).where(mb_ack.c.sender == sender, place.in_(part))
+                for row in connection.execute(statement.order_by(mb_ack.c.rev)):
+                    found[row.receiver, row.epoch, row.seq] = Answer(
+                        row.sender,
+                        row.receiver,
+                        row.epoch,
+                        row.seq,
+                        row.rev,
+                        row.state,
+                        tuple(json.loads(row.items)),
+                        row.incarnation,
+                    )
+        return list(found.values())
+
+    def ask(self, from_node: str, to_node: str, kind: str, args: Mapping[str, Any]) -> None:
+        """Ask something of a node."""
+        with writing(self.engine) as connection:
+            connection.execute(
+                mb_request.insert().values(
+                    request_id=str(uuid4()),
+                    from_node=from_node,
+                    to_node=to_node,
+                    kind=kind,
+                    args=canonical(dict(args)),
+                    at=moment(),
+                )
+            )
+
+    def requests(self, to_node: str, since: str) -> list[tuple[str, Request]]:
+        """Return what is asked of a node since a moment, that moment included, with the moments, in order."""
+        with reading(self.engine) as connection:
+            rows = connection.execute(
+                select(mb_request)
+                .where(mb_request.c.to_node == to_node, mb_request.c.at >= since)
+                .order_by(mb_request.c.at, mb_request.c.request_id)
+            )
+            return [
+                (
+                    row.at,
+                    Request(row.request_id, row.from_node, row.to_node, row.kind, json.loads(row.args)),
+                )
+                for row in rows
+            ]
+
+    def beat(self, node_id: str, incarnation: str, body: Mapping[str, Any]) -> None:
+        """Leave a sign of life."""
+        with writing(self.engine) as connection:
+            newest = connection.execute(
+                select(func.max(mb_heartbeat.c.number)).where(mb_heartbeat.c.node_id == node_id)
+            ).scalar_one()
+            connection.execute(
+                upsert(connection)(mb_heartbeat)
+                .values(
+                    node_id=node_id,
+                    number=int(newest or 0) + 1,
+                    incarnation=incarnation,
+                    body=canonical(dict(body)),
+                    at=moment(),
+                )
+                .on_conflict_do_nothing()
+            )
+
+    def beats(self, node_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return the newest sign of life of each node, with ``incarnation`` and ``at``; others are left out."""
+        found: dict[str, dict[str, Any]] = {}
+        with reading(self.engine) as connection:
+            for part in parts_of(node_ids, _STREAMS):
+                parts = [
+                    select(
+                        select(mb_heartbeat)
+                        .where(mb_heartbeat.c.node_id == one)
+                        .order_by(mb_heartbeat.c.number.desc())
+                        .limit(1)
+                        .subquery()
+                    )
+                    for one in part
+                ]
+                for row in connection.execute(union_all(*parts)):
+                    found[row.node_id] = {
+                        **json.loads(row.body),
+                        "incarnation": row.incarnation,
+                        "at": row.at,
+                    }
+        return found
+
+    def lives(self, node_id: str) -> list[str]:
+        """Return the incarnations of a node in the order in which they were first seen."""
+        with reading(self.engine) as connection:
+            first = func.min(mb_heartbeat.c.number)
+            statement = (
+                select(mb_heartbeat.c.incarnation)
+                .where(mb_heartbeat.c.node_id == node_id)
+                .group_by(mb_heartbeat.c.incarnation)
+                .order_by(first)
+            )
+            return list(connection.execute(statement).scalars())

@@ -1,0 +1,217 @@
+"""A node: a database of a store or of the head office, its identity, its one running sync, its errors.
+
+Every commit passes ``Node.writing`` with a name, before and after which a test may end the process.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, Engine, func, insert, select, update
+
+from clientsync.clock import now
+from clientsync.crash import crash_point
+from clientsync.database import reading, writing
+from clientsync.errors import AlreadyRunning, InvalidInput, LeaseLost
+from clientsync.exchange import tables as t
+from clientsync.exchange.catalogue import HEAD_OFFICE, KINDS, Catalogue
+from clientsync.exchange.envelopes import Signer
+
+LEASE_SECONDS = 600
+
+
+def moment() -> str:
+    """Return the present moment as the tables of the exchange hold it."""
+    return now().isoformat(timespec="milliseconds")
+
+
+@dataclass
+class Node:
+    """A node that is open.
+
+    Attributes:
+        engine: of its database.
+        node_id: ``HO``, or the code of the store.
+        signer: its private key.
+        boundary: called before and after every commit with its name.
+    """
+
+    engine: Engine
+    node_id: str
+    catalogue: Catalogue
+    signer: Signer
+    boundary: Callable[[str], None] = crash_point
+
+    @property
+    def kind(self) -> str:
+        """``HO`` or ``STORE``."""
+        return "HO" if self.node_id == HEAD_OFFICE else "STORE"
+
+    @contextmanager
+    def writing(self, name: str, lease: Lease | None = None) -> Iterator[Connection]:
+        """Yield a write transaction; with a lease it is refused when another sync has taken over.
+
+        Raises:
+            LeaseLost: another sync of this node has taken over; nothing is written.
+            WarehouseError: the database refused it.
+        """
+        with writing(self.engine) as connection:
+            if lease is not None:
+                lease.guard(connection)
+            yield connection
+            self.boundary(f"exchange_{name}_before")
+        self.boundary(f"exchange_{name}_after")
+
+    def incarnation(self, connection: Connection) -> str:
+        """Return the id of the present life of its database."""
+        return str(
+            connection.execute(
+                select(t.node.c.incarnation).where(t.node.c.node_id == self.node_id)
+            ).scalar_one()
+        )
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to sync a node; its number rises with every owner."""
+
+    node_id: str
+    holder: str
+    fencing: int
+
+    def guard(self, connection: Connection) -> None:
+        """Hold the row of the node until the end of the transaction.
+
+        Raises:
+            LeaseLost: another sync has taken over.
+        """
+        done = connection.execute(
+            update(t.node)
+            .where(t.node.c.node_id == self.node_id, t.node.c.fencing == self.fencing)
+            .values(lease_until=_until())
+        )
+        if done.rowcount != 1:
+            raise LeaseLost(f"Another sync of {self.node_id} has taken over.")
+
+
+def _until() -> str:
+    return (now() + timedelta(seconds=LEASE_SECONDS)).isoformat(timespec="milliseconds")
+
+
+def prepare(
+    engine: Engine, node_id: str, *, peers: dict[str, str], sites: dict[str, Any] | None = None
+) -> None:
+    """Make the tables of a node and write down who it is and whom it knows; doing it again changes keys and sites only.
+
+    Args:
+        engine: of its database.
+        node_id: ``HO``, or the code of the store.
+        peers: node id to public key.
+        sites: at the head office: store to (type, valid from as ISO day, groups).
+
+    Raises:
+        InvalidInput: the database belongs to another node already.
+    """
+    from clientsync.exchange.documents import canonical
+
+    with writing(engine) as connection:
+        t.NODE.create_all(connection)
+        there = connection.execute(select(t.node.c.node_id)).scalars().all()
+        if there and there != [node_id]:
+            raise InvalidInput(f"This database belongs to node {there[0]}, not to {node_id}.")
+        if not there:
+            kind = KINDS[0] if node_id == HEAD_OFFICE else KINDS[1]
+            connection.execute(insert(t.node).values(node_id=node_id, kind=kind, incarnation=str(uuid4())))
+        known = set(connection.execute(select(t.peer.c.peer)).scalars())
+        for one, key in peers.items():
+            kind = KINDS[0] if one == HEAD_OFFICE else KINDS[1]
+            if one in known:
+                connection.execute(update(t.peer).where(t.peer.c.peer == one).values(public_key=key))
+            else:
+                connection.execute(insert(t.peer).values(peer=one, kind=kind, public_key=key))
+        dated = {tuple(row) for row in connection.execute(select(t.site.c.peer, t.site.c.valid_from))}
+        for one, (store_type, valid_from, groups) in (sites or {}).items():
+            if (one, valid_from) not in dated:
+                connection.execute(
+                    insert(t.site).values(
+                        peer=one, valid_from=valid_from, store_type=store_type, groups=canonical(list(groups))
+                    )
+                )
+
+
+def take_lease(node: Node) -> Lease:
+    """Return the right to sync a node.
+
+    Raises:
+        AlreadyRunning: a sync of it runs; says until when it is waited for.
+    """
+    holder = secrets.token_hex(8)
+    with node.writing("lease") as connection:
+        row = connection.execute(
+            select(t.node).where(t.node.c.node_id == node.node_id).with_for_update()
+        ).one_or_none()
+        if row is None:
+            raise InvalidInput(
+                f"This database is not that of node {node.node_id}. Prepare it: clientsync exchange setup."
+            )
+        if row.lease_until > moment():
+            raise AlreadyRunning(f"A sync of {node.node_id} runs; it is waited for until {row.lease_until}.")
+        fencing = row.fencing + 1
+        connection.execute(
+            update(t.node)
+            .where(t.node.c.node_id == node.node_id)
+            .values(lease_holder=holder, fencing=fencing, lease_until=_until())
+        )
+    return Lease(node.node_id, holder, fencing)
+
+
+def give_back(node: Node, lease: Lease) -> None:
+    """Give the right back; nothing happens when another sync has taken over."""
+    with node.writing("release") as connection:
+        connection.execute(
+            update(t.node)
+            .where(t.node.c.node_id == node.node_id, t.node.c.fencing == lease.fencing)
+            .values(lease_until="")
+        )
+
+
+def note_error(
+    connection: Connection, *, peer: str, error_class: str, code: str, what: str, reason: str, next_step: str
+) -> bool:
+    """Write a row about something that went wrong unless the newest about it says the same; return whether it did."""
+    same = (t.error.c.peer == peer, t.error.c.code == code, t.error.c.what == what)
+    newest = connection.execute(
+        select(t.error.c.reason).where(*same).order_by(t.error.c.number.desc()).limit(1)
+    ).scalar_one_or_none()
+    if newest == reason:
+        return False
+    connection.execute(
+        insert(t.error).values(
+            at=moment(),
+            peer=peer,
+            error_class=error_class,
+            code=code,
+            what=what,
+            reason=reason,
+            next_step=next_step,
+        )
+    )
+    return True
+
+
+def errors_of(engine: Engine) -> list[dict[str, Any]]:
+    """Return the errors of a node, the newest first."""
+    with reading(engine) as connection:
+        rows = connection.execute(select(t.error).order_by(t.error.c.number.desc())).mappings()
+        return [dict(row) for row in rows]
+
+
+def count_of(connection: Connection, column: Any, *conditions: Any) -> int:
+    """Return how many rows of the table of a column meet conditions."""
+    return int(connection.execute(select(func.count(column)).where(*conditions)).scalar_one())

@@ -1,0 +1,290 @@
+"""From events to numbered batches, in one transaction.
+
+Events are claimed by their state, never by a cursor on a number: a transaction that commits late with a lower number is
+packed with the next batch. The order within a run is that of the catalogue, then that of the events, so that what is
+needed comes first and an object keeps its order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from clientsync.exchange import tables as t
+from clientsync.exchange.capturing import upsert
+from clientsync.exchange.catalogue import DocType, Site
+from clientsync.exchange.documents import Document, canonical, digest, document_id
+from clientsync.exchange.envelopes import body_of, chunks, sealed
+from clientsync.exchange.nodes import Lease, Node, moment, note_error
+
+EVENTS_AT_ONCE = 10_000
+
+
+def pack(node: Node, lease: Lease) -> int:
+    """Turn new events into documents and batches, and return how many documents were packed."""
+    with node.writing("pack", lease) as connection:
+        events = connection.execute(
+            select(t.outbox)
+            .where(t.outbox.c.state == "NEW")
+            .order_by(t.outbox.c.number)
+            .limit(EVENTS_AT_ONCE)
+            .with_for_update(skip_locked=True)
+        ).all()
+        if not events:
+            return 0
+        made, bodies = _documents(node, connection, events)
+        receivers = _route(node, connection, made, bodies)
+        _store(connection, made, receivers)
+        streams: dict[str, list[Document]] = defaultdict(list)
+        for one in made:
+            for peer in receivers[one.document_id][0]:
+                streams[peer].append(one)
+        _number(node, connection, streams)
+        done = [event.number for event in events]
+        for start in range(0, len(done), 500):
+            connection.execute(
+                update(t.outbox)
+                .where(t.outbox.c.number.in_(done[start : start + 500]))
+                .values(state="PACKED")
+            )
+    return len(made)
+
+
+def _documents(
+    node: Node, connection: Connection, events: Sequence[Any]
+) -> tuple[list[Document], dict[str, dict[str, Any]]]:
+    """Return documents in the order in which they travel, and their bodies by id.
+
+    Of types that send their newest state the last event of an object stands for all of them.
+    """
+    by_type: dict[str, list[Any]] = defaultdict(list)
+    for event in events:
+        by_type[event.doc_type].append(event)
+    made: list[Document] = []
+    bodies: dict[str, dict[str, Any]] = {}
+    for name in sorted(by_type, key=node.catalogue.rank):
+        kind = node.catalogue.known(name)
+        chosen = by_type[name]
+        if not kind.is_snapshot:
+            chosen = list({event.key: event for event in chosen}.values())
+        newest = {} if kind.is_snapshot else kind.adapter.gather(connection, [event.key for event in chosen])
+        for event in chosen:
+            one, body = _document(node, kind, event, newest)
+            made.append(one)
+            bodies[one.document_id] = body
+    return made, bodies
+
+
+def _document(
+    node: Node, kind: DocType, event: Any, newest: Mapping[str, Mapping[str, Any]]
+) -> tuple[Document, dict[str, Any]]:
+    op = event.op
+    if kind.is_snapshot:
+        text = event.payload
+        body: dict[str, Any] = json.loads(text)
+    else:
+        body = dict(newest.get(event.key) or {})
+        op = op if body else "delete"
+        text = canonical(body)
+    one = Document(
+        document_id=document_id(node.node_id, kind.name, event.key, event.version),
+        event_id=event.event_id,
+        doc_type=kind.name,
+        schema_version=kind.schema_version,
+        op=op,
+        key=event.key,
+        version=event.version,
+        business_date=event.business_date,
+        text=text,
+        sha256=digest(text),
+        deps=tuple(kind.deps(body)) if op == "upsert" else (),
+        control=kind.control(body),
+    )
+    return one, body
+
+
+def _route(
+    node: Node, connection: Connection, made: Sequence[Document], bodies: Mapping[str, Mapping[str, Any]]
+) -> dict[str, tuple[tuple[str, ...], str]]:
+    """Return the receivers of each document with the rule; a deletion goes to all who were sent the object."""
+    dated = connection.execute(select(t.site).order_by(t.site.c.valid_from)).all()
+    by_day: dict[str, list[Site]] = {}
+    found = {}
+    for one in made:
+        kind = node.catalogue.known(one.doc_type)
+        if one.business_date not in by_day:
+            by_day[one.business_date] = list(sites_on(dated, one.business_date))
+        chosen, rule = kind.route.receivers(bodies[one.document_id], by_day[one.business_date])
+        if one.op == "delete" and kind.route.to == "STORE":
+            chosen = tuple(
+                connection.execute(
+                    select(t.carried.c.peer)
+                    .where(t.carried.c.doc_type == one.doc_type, t.carried.c.key == one.key)
+                    .order_by(t.carried.c.peer)
+                ).scalars()
+            )
+            rule = "deleted: to every store that was sent it"
+        found[one.document_id] = (chosen, rule)
+    return found
+
+
+def sites_on(dated: Iterable[Any], day: str) -> Iterable[Site]:
+    """Return the stores as they were on a day; rows in the order of the days from which they hold."""
+    found = {row.peer: row for row in dated if row.valid_from <= day}
+    return (Site(row.peer, row.store_type, tuple(json.loads(row.groups))) for row in found.values())
+
+
+def _store(
+    connection: Connection,
+    made: Sequence[Document],
+    receivers: Mapping[str, tuple[tuple[str, ...], str]],
+) -> None:
+    connection.execute(
+        upsert(connection)(t.document).on_conflict_do_nothing(),
+        [
+            {
+                "document_id": one.document_id,
+                "event_id": one.event_id,
+                "doc_type": one.doc_type,
+                "schema_version": one.schema_version,
+                "op": one.op,
+                "key": one.key,
+                "version": one.version,
+                "business_date": one.business_date,
+                "deps": canonical([list(dep) for dep in one.deps]),
+                "quantity": one.control.quantity,
+                "net": one.control.net,
+                "tax": one.control.tax,
+                "tender": one.control.tender,
+                "sha256": one.sha256,
+                "body": one.text,
+                "receivers": canonical(list(receivers[one.document_id][0])),
+                "rule": receivers[one.document_id][1],
+                "created_at": moment(),
+            }
+            for one in made
+        ],
+    )
+
+
+def _number(node: Node, connection: Connection, streams: Mapping[str, Sequence[Document]]) -> None:
+    """Number the documents of every stream; streams with the same documents share their bodies."""
+    shared: dict[tuple[str, ...], list[tuple[Sequence[Document], bytes]]] = {}
+    readable = {row.peer: json.loads(row.readable) for row in connection.execute(select(t.peer))}
+    for peer in sorted(streams):
+        documents = _readable(connection, peer, readable.get(peer, {}), streams[peer])
+        ids = tuple(one.document_id for one in documents)
+        if ids not in shared:
+            shared[ids] = [(part, body_of(part)) for part in chunks(documents)]
+        number_batches(node, connection, peer, shared[ids])
+
+
+def _readable(
+    connection: Connection, peer: str, readable: Mapping[str, Sequence[int]], documents: Sequence[Document]
+) -> list[Document]:
+    """Return the documents that a peer can read; what it cannot read is told, never sent."""
+    fitting = []
+    for one in documents:
+        newest = readable.get(one.doc_type, [0, one.schema_version])[1]
+        if one.schema_version <= newest:
+            fitting.append(one)
+            continue
+        note_error(
+            connection,
+            peer=peer,
+            error_class="PROTOCOL",
+            code="SCHEMA",
+            what=f"{one.doc_type} {one.key}",
+            reason=f"{peer} reads {one.doc_type} up to version {newest}; this is version {one.schema_version}",
+            next_step=f"Upgrade {peer}, then load the type: clientsync exchange load {peer} --type {one.doc_type}.",
+        )
+    return fitting
+
+
+def number_batches(
+    node: Node, connection: Connection, peer: str, parts: Sequence[tuple[Sequence[Document], bytes]]
+) -> None:
+    """Number and seal parts of a stream; they follow what was numbered before."""
+    stream = connection.execute(
+        select(t.stream_out).where(t.stream_out.c.peer == peer).with_for_update()
+    ).one_or_none()
+    if stream is None:
+        connection.execute(insert(t.stream_out).values(peer=peer, epoch=1, next_seq=1, last_hash=""))
+    epoch, seq, last = (stream.epoch, stream.next_seq, stream.last_hash) if stream else (1, 1, "")
+    about = {"incarnation": node.incarnation(connection), "created_at": moment()}
+    for documents, body in parts:
+        batch = sealed(
+            node.signer,
+            sender=node.node_id,
+            receiver=peer,
+            epoch=epoch,
+            seq=seq,
+            prev_hash=last,
+            documents=documents,
+            before=_carry(connection, peer, documents),
+            body=body,
+            about=about,
+        )
+        connection.execute(
+            upsert(connection)(t.body).on_conflict_do_nothing(), {"sha": batch.body_sha, "bytes": body}
+        )
+        connection.execute(
+            insert(t.batch_out).values(
+                peer=peer,
+                epoch=epoch,
+                seq=seq,
+                prev_hash=last,
+                hash=batch.hash,
+                header=batch.header,
+                signature=batch.signature,
+                body_sha=batch.body_sha,
+                n=len(documents),
+                packed_at=moment(),
+            )
+        )
+        connection.execute(
+            insert(t.batch_item),
+            [
+                {"peer": peer, "epoch": epoch, "seq": seq, "idx": idx, "document_id": one.document_id}
+                for idx, one in enumerate(documents)
+            ],
+        )
+        seq, last = seq + 1, batch.hash
+    connection.execute(
+        update(t.stream_out).where(t.stream_out.c.peer == peer).values(next_seq=seq, last_hash=last)
+    )
+
+
+def _carry(connection: Connection, peer: str, documents: Sequence[Document]) -> list[int]:
+    """Return the versions that the stream carried last of the objects, and note those that it carries now."""
+    keys_by_type: dict[str, set[str]] = defaultdict(set)
+    for one in documents:
+        keys_by_type[one.doc_type].add(one.key)
+    last: dict[tuple[str, str], int] = {}
+    for doc_type, keys in keys_by_type.items():
+        rows = connection.execute(
+            select(t.carried.c.key, t.carried.c.version).where(
+                t.carried.c.peer == peer, t.carried.c.doc_type == doc_type, t.carried.c.key.in_(sorted(keys))
+            )
+        )
+        last.update({(doc_type, row.key): row.version for row in rows})
+    before = []
+    for one in documents:
+        before.append(last.get(one.aggregate, 0))
+        last[one.aggregate] = one.version
+    put = upsert(connection)(t.carried)
+    connection.execute(
+        put.on_conflict_do_update(
+            index_elements=["peer", "doc_type", "key"], set_={"version": put.excluded.version}
+        ),
+        [
+            {"peer": peer, "doc_type": doc_type, "key": key, "version": last[doc_type, key]}
+            for doc_type, keys in keys_by_type.items()
+            for key in sorted(keys)
+        ],
+    )
+    return before

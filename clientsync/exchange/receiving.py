@@ -1,0 +1,188 @@
+"""Taking batches from the mailbox into the inbox: all of one batch with the place of its stream, in one transaction.
+
+A batch that is not what its sender signed is not taken and not answered; it is read again at the next sync, and at the
+second time the sender is asked to look. Whatever becomes of the documents, the place moves on: the inbox is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+from sqlalchemy import insert, select, update
+
+from clientsync.exchange import tables as t
+from clientsync.exchange.documents import Document, canonical
+from clientsync.exchange.envelopes import Batch, EnvelopeBroken, opened
+from clientsync.exchange.mailbox import Mailbox
+from clientsync.exchange.nodes import Lease, Node, moment, note_error
+
+_Place = tuple[int, int, str]
+
+
+def check_set_back(node: Node, mailbox: Mailbox, lease: Lease) -> bool:
+    """Find out whether this database was restored, by answers that it never gave; return whether it was.
+
+    Then it begins a new life, and its senders are asked to take back what the lost one said. Answers that the mailbox
+    lost are marked to be given again.
+    """
+    newest = mailbox.newest_rev(node.node_id)
+    with node.engine.connect() as connection:
+        next_ack = connection.execute(
+            select(t.node.c.next_ack).where(t.node.c.node_id == node.node_id)
+        ).scalar_one()
+    if newest < next_ack:
+        with node.writing("answers_lost", lease) as connection:
+            connection.execute(update(t.batch_in).where(t.batch_in.c.rev > newest).values(is_posted=0))
+        return False
+    incarnation = str(uuid4())
+    with node.engine.connect() as connection:
+        peers = list(connection.execute(select(t.peer.c.peer)).scalars())
+        places = {peer: _settled_until(connection, peer) for peer in peers}
+    for peer, (epoch, seq) in places.items():
+        mailbox.ask(node.node_id, peer, "rewind", {"epoch": epoch, "seq": seq, "incarnation": incarnation})
+    with node.writing("set_back", lease) as connection:
+        connection.execute(
+            update(t.node)
+            .where(t.node.c.node_id == node.node_id)
+            .values(incarnation=incarnation, next_ack=newest + 1)
+        )
+        connection.execute(update(t.batch_in).values(answer="", is_posted=0))
+        note_error(
+            connection,
+            peer="",
+            error_class="PROTOCOL",
+            code="RESTORED",
+            what=f"database of {node.node_id}",
+            reason=f"the mailbox holds answer {newest}, which this database never gave: it was restored",
+            next_step="Nothing: what was received since is taken again.",
+        )
+    return True
+
+
+def _settled_until(connection: object, peer: str) -> tuple[int, int]:
+    """Return the place before the first batch that is not wholly settled."""
+    execute = connection.execute  # type: ignore[attr-defined]
+    first = execute(
+        select(t.inbox.c.epoch, t.inbox.c.seq)
+        .where(t.inbox.c.peer == peer, t.inbox.c.state.in_(("RECEIVED", "BLOCKED", "QUARANTINED")))
+        .order_by(t.inbox.c.epoch, t.inbox.c.seq)
+        .limit(1)
+    ).one_or_none()
+    if first is not None:
+        return first.epoch, first.seq - 1
+    row = execute(select(t.stream_in).where(t.stream_in.c.peer == peer)).one_or_none()
+    return (row.epoch, row.last_seq) if row else (0, 0)
+
+
+def receive(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) -> int:
+    """Take every batch that waits, and return how many documents they held.
+
+    Raises:
+        LeaseLost: another sync of this node has taken over.
+        WarehouseError: the mailbox cannot be read, or this database not be written.
+    """
+    with node.engine.connect() as connection:
+        keys = dict(connection.execute(select(t.peer.c.peer, t.peer.c.public_key)).all())
+        rows = connection.execute(select(t.stream_in)).all()
+    places: dict[str, _Place] = {row.peer: (row.epoch, row.last_seq, row.last_hash) for row in rows}
+    waiting = {peer: places.get(peer, (0, 0, "")) for peer in peers}
+    received = 0
+    while waiting:
+        news = mailbox.after(node.node_id, {peer: place[:2] for peer, place in waiting.items()})
+        broken: set[str] = set()
+        moved: set[str] = set()
+        for batch, body in news:
+            if batch.sender in broken:
+                continue
+            try:
+                documents, before, place = _read(batch, body, waiting[batch.sender], keys[batch.sender])
+            except EnvelopeBroken as error:
+                broken.add(batch.sender)
+                _tell(node, mailbox, lease, batch, error)
+                continue
+            _take(node, lease, batch, documents, before)
+            waiting[batch.sender] = place
+            moved.add(batch.sender)
+            received += len(documents)
+        waiting = {peer: place for peer, place in waiting.items() if peer in moved - broken}
+    return received
+
+
+def _read(batch: Batch, body: bytes, place: _Place, public: str) -> tuple[list[Document], list[int], _Place]:
+    epoch, seq, last = place
+    is_next = batch.epoch == epoch and batch.seq == seq + 1
+    is_new_epoch = batch.epoch > epoch and batch.seq == 1
+    if not is_next and not is_new_epoch:
+        raise EnvelopeBroken("CHAIN", f"after {epoch}/{seq} comes {batch.epoch}/{batch.seq}: one is missing")
+    documents, before = opened(batch, body, last if is_next else "", public)
+    return documents, before, (batch.epoch, batch.seq, batch.hash)
+
+
+def _tell(node: Node, mailbox: Mailbox, lease: Lease, batch: Batch, error: EnvelopeBroken) -> None:
+    what = f"batch {batch.epoch}/{batch.seq} from {batch.sender}"
+    with node.writing("broken", lease) as connection:
+        is_first = note_error(
+            connection,
+            peer=batch.sender,
+            error_class="PROTOCOL",
+            code=error.code,
+            what=what,
+            reason=str(error),
+            next_step=f"It is read again. When it stays: clientsync exchange resend at {batch.sender}.",
+        )
+    if not is_first:
+        mailbox.ask(node.node_id, batch.sender, "look", {"epoch": batch.epoch, "seq": batch.seq})
+
+
+def _take(
+    node: Node, lease: Lease, batch: Batch, documents: Sequence[Document], before: Sequence[int]
+) -> None:
+    at = moment()
+    with node.writing("receive", lease) as connection:
+        connection.execute(
+            insert(t.batch_in).values(
+                peer=batch.sender,
+                epoch=batch.epoch,
+                seq=batch.seq,
+                hash=batch.hash,
+                n=len(documents),
+                received_at=at,
+            )
+        )
+        connection.execute(
+            insert(t.inbox),
+            [
+                {
+                    "peer": batch.sender,
+                    "epoch": batch.epoch,
+                    "seq": batch.seq,
+                    "idx": idx,
+                    "document_id": one.document_id,
+                    "event_id": one.event_id,
+                    "doc_type": one.doc_type,
+                    "schema_version": one.schema_version,
+                    "op": one.op,
+                    "key": one.key,
+                    "version": one.version,
+                    "before": previous,
+                    "business_date": one.business_date,
+                    "deps": canonical([list(dep) for dep in one.deps]),
+                    "quantity": one.control.quantity,
+                    "net": one.control.net,
+                    "tax": one.control.tax,
+                    "tender": one.control.tender,
+                    "sha256": one.sha256,
+                    "body": one.text,
+                    "state": "RECEIVED",
+                    "received_at": at,
+                }
+                for idx, (one, previous) in enumerate(zip(documents, before, strict=True))
+            ],
+        )
+        values = {"epoch": batch.epoch, "last_seq": batch.seq, "last_hash": batch.hash}
+        done = connection.execute(
+            update(t.stream_in).where(t.stream_in.c.peer == batch.sender).values(**values)
+        )
+        if not done.rowcount:
+            connection.execute(insert(t.stream_in).values(peer=batch.sender, **values))

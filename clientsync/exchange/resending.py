@@ -1,0 +1,71 @@
+"""Sending again: the newest document of an object, or the bytes of batches."""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import and_, select, update
+
+from clientsync.errors import InvalidInput
+from clientsync.exchange import tables as t
+from clientsync.exchange.envelopes import body_of
+from clientsync.exchange.nodes import Lease, Node, note_error
+from clientsync.exchange.packing import number_batches
+from clientsync.exchange.stored import document_of
+
+
+def send_object(node: Node, lease: Lease, peer: str, doc_type: str, key: str) -> bool:
+    """Number the newest document of an object again for a peer to whom it belongs; return whether there was one."""
+    with node.writing("resend", lease) as connection:
+        row = connection.execute(
+            select(t.document)
+            .where(t.document.c.doc_type == doc_type, t.document.c.key == key)
+            .order_by(t.document.c.version.desc())
+            .limit(1)
+        ).one_or_none()
+        if row is None or peer not in json.loads(row.receivers):
+            note_error(
+                connection,
+                peer=peer,
+                error_class="DOCUMENT",
+                code="NOT_SENT",
+                what=f"{doc_type} {key}",
+                reason=f"{peer} asks for it; "
+                + ("it does not exist" if row is None else f"it goes {row.rule}"),
+                next_step="Write it, or correct the routing; then it goes with the next sync.",
+            )
+            return False
+        connection.execute(
+            update(t.carried)
+            .where(t.carried.c.peer == peer, t.carried.c.doc_type == doc_type, t.carried.c.key == key)
+            .values(version=0)
+        )
+        one = document_of(row)
+        number_batches(node, connection, peer, [([one], body_of([one]))])
+    return True
+
+
+def bring_again(node: Node, peer: str, first: int, last: int) -> int:
+    """Mark batches of the present epoch of a stream to be brought again, with the same bytes; return how many.
+
+    Raises:
+        InvalidInput: no such batch was ever made for the peer.
+    """
+    with node.writing("resend") as connection:
+        epoch = connection.execute(
+            select(t.stream_out.c.epoch).where(t.stream_out.c.peer == peer)
+        ).scalar_one_or_none()
+        here = and_(t.batch_out.c.peer == peer, t.batch_out.c.epoch == epoch)
+        done = connection.execute(
+            update(t.batch_out)
+            .where(here, t.batch_out.c.seq.between(first, last))
+            .values(state="PACKED", rev=0)
+        )
+        if not done.rowcount:
+            newest = connection.execute(
+                select(t.batch_out.c.seq).where(here).order_by(t.batch_out.c.seq.desc()).limit(1)
+            ).scalar_one_or_none()
+            raise InvalidInput(
+                f"There is no batch {first} to {last} for {peer}; the newest is {newest or 'none'}."
+            )
+        return int(done.rowcount)

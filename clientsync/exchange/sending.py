@@ -1,0 +1,279 @@
+"""Bringing batches to the mailbox, and finding out before that whether this database is the one that sent the last.
+
+A batch is brought again until the mailbox is seen to hold the same bytes, so a lost answer costs nothing. A database
+that was restored from a backup is behind the mailbox: it begins a new epoch and a new incarnation, and what it had
+numbered but not brought is numbered anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+
+from clientsync.exchange import tables as t
+from clientsync.exchange.envelopes import Batch
+from clientsync.exchange.mailbox import AT_ONCE, Mailbox, Position
+from clientsync.exchange.nodes import Lease, Node, moment, note_error
+
+OPEN_STATES = ("UPLOADED", "RECEIVED", "PARTIAL", "REJECTED")
+
+
+def check_restored(node: Node, mailbox: Mailbox, lease: Lease) -> list[str]:
+    """Compare every stream with the mailbox, and return the peers whose streams begin a new epoch.
+
+    A mailbox that is behind was restored itself: what it lost is marked to be brought again.
+    """
+    with node.engine.connect() as connection:
+        peers = list(connection.execute(select(t.peer.c.peer)).scalars())
+    newest = mailbox.newest(node.node_id, peers)
+    restored = []
+    with node.writing("restore", lease) as connection:
+        streams = {row.peer: row for row in connection.execute(select(t.stream_out))}
+        for peer in peers:
+            there, own = newest.get(peer), streams.get(peer)
+            if own is None:
+                if there is not None:
+                    restored.append(peer)
+                    _begin_epoch(node, connection, peer, there)
+                continue
+            if there is not None and _is_behind(connection, peer, own, there):
+                restored.append(peer)
+                _begin_epoch(node, connection, peer, there)
+            else:
+                _bring_again(connection, peer, own, there or Position())
+        if restored:
+            connection.execute(
+                update(t.node).where(t.node.c.node_id == node.node_id).values(incarnation=str(uuid4()))
+            )
+    return restored
+
+
+def _is_behind(connection: Connection, peer: str, own: Any, there: Position) -> bool:
+    """Whether the mailbox holds what this database never sent."""
+    if there.epoch != own.epoch:
+        return bool(there.epoch > own.epoch)
+    if there.seq >= own.next_seq:
+        return True
+    known = connection.execute(
+        select(t.batch_out.c.hash).where(
+            t.batch_out.c.peer == peer, t.batch_out.c.epoch == there.epoch, t.batch_out.c.seq == there.seq
+        )
+    ).scalar_one_or_none()
+    return bool(known != there.hash)
+
+
+def _bring_again(connection: Connection, peer: str, own: Any, there: Position) -> None:
+    after = or_(
+        t.batch_out.c.epoch > there.epoch,
+        and_(t.batch_out.c.epoch == there.epoch, t.batch_out.c.seq > there.seq),
+    )
+    lost = connection.execute(
+        update(t.batch_out)
+        .where(t.batch_out.c.peer == peer, t.batch_out.c.state != "PACKED", after)
+        .values(state="PACKED", rev=0)
+    ).rowcount
+    if lost:
+        note_error(
+            connection,
+            peer=peer,
+            error_class="PROTOCOL",
+            code="MAILBOX_RESTORED",
+            what=f"stream to {peer}",
+            reason=f"the mailbox lost {lost} batches after {there.epoch}/{there.seq}; own epoch is {own.epoch}",
+            next_step="Nothing: they are brought again. Tell the administrator of the web database.",
+        )
+
+
+def _begin_epoch(node: Node, connection: Connection, peer: str, there: Position) -> None:
+    """Begin a new epoch of a stream; what was numbered and never brought is numbered anew in it."""
+    packed = and_(t.batch_out.c.peer == peer, t.batch_out.c.state == "PACKED")
+    dropped = connection.execute(select(t.batch_out.c.epoch, t.batch_out.c.seq).where(packed)).all()
+    ids: list[str] = []
+    for epoch, seq in dropped:
+        here = and_(t.batch_item.c.peer == peer, t.batch_item.c.epoch == epoch, t.batch_item.c.seq == seq)
+        ids += connection.execute(select(t.batch_item.c.document_id).where(here)).scalars()
+        connection.execute(delete(t.batch_item).where(here))
+    connection.execute(delete(t.batch_out).where(packed))
+    _carry_back(connection, peer, ids)
+    values = {"epoch": there.epoch + 1, "next_seq": 1, "last_hash": ""}
+    done = connection.execute(update(t.stream_out).where(t.stream_out.c.peer == peer).values(**values))
+    if not done.rowcount:
+        connection.execute(insert(t.stream_out).values(peer=peer, **values))
+    _pack_again(node, connection, peer, ids)
+    note_error(
+        connection,
+        peer=peer,
+        error_class="PROTOCOL",
+        code="RESTORED",
+        what=f"stream to {peer}",
+        reason=f"the mailbox holds {there.epoch}/{there.seq}, which this database never sent: it was restored",
+        next_step="Documents of the lost time may be at the other side only: compare the control totals.",
+    )
+
+
+def _carry_back(connection: Connection, peer: str, ids: Iterable[str]) -> None:
+    """Note for the objects of dropped documents what the stream carried before them."""
+    objects = set()
+    for one in ids:
+        row = connection.execute(
+            select(t.document.c.doc_type, t.document.c.key).where(t.document.c.document_id == one)
+        ).one()
+        objects.add((row.doc_type, row.key))
+    for doc_type, key in sorted(objects):
+        left = connection.execute(
+            select(t.document.c.version)
+            .join(t.batch_item, t.batch_item.c.document_id == t.document.c.document_id)
+            .where(t.batch_item.c.peer == peer, t.document.c.doc_type == doc_type, t.document.c.key == key)
+            .order_by(t.document.c.version.desc())
+            .limit(1)
+        ).scalar_one_or_none()
+        connection.execute(
+            update(t.carried)
+            .where(t.carried.c.peer == peer, t.carried.c.doc_type == doc_type, t.carried.c.key == key)
+            .values(version=left or 0)
+        )
+
+
+def _pack_again(node: Node, connection: Connection, peer: str, ids: list[str]) -> None:
+    """Number dropped documents anew, in their order, as they were: their ids and bodies stay."""
+    from clientsync.exchange.envelopes import body_of, chunks
+    from clientsync.exchange.packing import number_batches
+    from clientsync.exchange.stored import documents_by_id
+
+    found = documents_by_id(connection, ids)
+    documents = [found[one] for one in ids]
+    number_batches(node, connection, peer, [(part, body_of(part)) for part in chunks(documents)])
+
+
+def upload(node: Node, mailbox: Mailbox, lease: Lease) -> int:
+    """Bring every packed batch to the mailbox, in order, and return how many documents they hold.
+
+    Raises:
+        ForkFound: the mailbox holds another batch under one of the numbers; the next sync begins a new epoch.
+        WarehouseError: the mailbox or this database cannot be written.
+    """
+    sent = 0
+    while True:
+        with node.engine.connect() as connection:
+            rows = connection.execute(
+                select(t.batch_out)
+                .where(t.batch_out.c.state == "PACKED")
+                .order_by(t.batch_out.c.peer, t.batch_out.c.epoch, t.batch_out.c.seq)
+                .limit(AT_ONCE * 5)
+            ).all()
+            shas = sorted({row.body_sha for row in rows})
+            bodies = {
+                row.sha: bytes(row.bytes)
+                for row in connection.execute(select(t.body).where(t.body.c.sha.in_(shas)))
+            }
+        if not rows:
+            return sent
+        node.boundary("exchange_upload_before")
+        mailbox.put([_batch(node, row) for row in rows], bodies)
+        node.boundary("exchange_upload_after")
+        with node.writing("uploaded", lease) as connection:
+            for row in rows:
+                connection.execute(
+                    update(t.batch_out)
+                    .where(
+                        t.batch_out.c.peer == row.peer,
+                        t.batch_out.c.epoch == row.epoch,
+                        t.batch_out.c.seq == row.seq,
+                        t.batch_out.c.hash == row.hash,
+                        t.batch_out.c.state == "PACKED",
+                    )
+                    .values(state="UPLOADED", uploaded_at=moment())
+                )
+        sent += sum(row.n for row in rows)
+
+
+def _batch(node: Node, row: Any) -> Batch:
+    return Batch(
+        node.node_id,
+        row.peer,
+        row.epoch,
+        row.seq,
+        row.prev_hash,
+        row.hash,
+        row.header,
+        row.signature,
+        row.body_sha,
+    )
+
+
+def collect(node: Node, mailbox: Mailbox, lease: Lease) -> int:
+    """Take the answers to own batches, and return how many batches were found to be processed.
+
+    An answer never promotes a batch that is still to be brought, and one of an earlier life of the receiver counts only
+    until the receiver says how far back it was set.
+    """
+    with node.engine.connect() as connection:
+        rows = connection.execute(select(t.batch_out).where(t.batch_out.c.state.in_(OPEN_STATES))).all()
+        lives = dict(connection.execute(select(t.stream_out.c.peer, t.stream_out.c.peer_incarnation)).all())
+    known = {(row.peer, row.epoch, row.seq): row for row in rows}
+    if not known:
+        return 0
+    news = [
+        one
+        for one in mailbox.answers(node.node_id, known)
+        if one.rev > known[one.receiver, one.epoch, one.seq].rev
+        and lives.get(one.receiver, "") in ("", one.incarnation)
+    ]
+    if not news:
+        return 0
+    with node.writing("collect", lease) as connection:
+        for one in news:
+            here = (
+                t.batch_out.c.peer == one.receiver,
+                t.batch_out.c.epoch == one.epoch,
+                t.batch_out.c.seq == one.seq,
+            )
+            done = connection.execute(
+                update(t.batch_out)
+                .where(*here, t.batch_out.c.state.in_(OPEN_STATES))
+                .values(state=one.state, answered_at=moment(), answered_by=one.incarnation, rev=one.rev)
+            )
+            if done.rowcount:
+                _mirror(connection, one.receiver, one.epoch, one.seq, one.state, one.items)
+    return sum(one.state == "PROCESSED" for one in news)
+
+
+def _mirror(
+    connection: Connection, peer: str, epoch: int, seq: int, state: str, items: Iterable[Mapping[str, Any]]
+) -> None:
+    here = (t.batch_item.c.peer == peer, t.batch_item.c.epoch == epoch, t.batch_item.c.seq == seq)
+    connection.execute(
+        update(t.batch_item).where(*here).values(answer="" if state == "REJECTED" else "PROCESSED", reason="")
+    )
+    for item in items:
+        connection.execute(
+            update(t.batch_item)
+            .where(*here, t.batch_item.c.document_id == item["document_id"])
+            .values(answer=item["state"], reason=item["reason"])
+        )
+
+
+def rewind(node: Node, lease: Lease, peer: str, epoch: int, seq: int, incarnation: str) -> int:
+    """Take back what an earlier life of a receiver said of the batches after a place; return how many.
+
+    The receiver was restored: its present life has not processed them, whatever it said before.
+    """
+    with node.writing("rewind", lease) as connection:
+        connection.execute(
+            update(t.stream_out).where(t.stream_out.c.peer == peer).values(peer_incarnation=incarnation)
+        )
+        after = or_(t.batch_out.c.epoch > epoch, and_(t.batch_out.c.epoch == epoch, t.batch_out.c.seq > seq))
+        done = connection.execute(
+            update(t.batch_out)
+            .where(
+                t.batch_out.c.peer == peer,
+                t.batch_out.c.state.in_(("PROCESSED", "PARTIAL", "RECEIVED", "REJECTED")),
+                t.batch_out.c.answered_by != incarnation,
+                after,
+            )
+            .values(state="UPLOADED", rev=0)
+        )
+        return int(done.rowcount)

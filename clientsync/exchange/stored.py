@@ -1,0 +1,50 @@
+"""Documents as a node has stored them, by id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, select
+
+from clientsync.exchange import tables as t
+from clientsync.exchange.documents import Control, Document
+
+AT_ONCE = 500
+One = TypeVar("One")
+
+
+def parts_of(values: Iterable[One], size: int = AT_ONCE) -> Iterator[list[One]]:
+    """Yield values in lists of at most ``size``, as many as one statement takes."""
+    source = iter(values)
+    while part := list(islice(source, size)):
+        yield part
+
+
+def document_of(row: Any) -> Document:
+    """Return the document of a row of ``sync_document`` or ``sync_inbox``."""
+    return Document(
+        row.document_id,
+        row.event_id,
+        row.doc_type,
+        row.schema_version,
+        row.op,
+        row.key,
+        row.version,
+        row.business_date,
+        row.body,
+        row.sha256,
+        tuple((name, key) for name, key in json.loads(row.deps)),
+        Control(row.quantity, row.net, row.tax, row.tender),
+    )
+
+
+def documents_by_id(connection: Connection, ids: Sequence[str]) -> dict[str, Document]:
+    """Return own documents by id."""
+    found = {}
+    for part in parts_of(ids):
+        rows = connection.execute(select(t.document).where(t.document.c.document_id.in_(part)))
+        found.update({row.document_id: document_of(row) for row in rows})
+    return found

@@ -1,0 +1,283 @@
+"""One sync of a node: receive, apply and answer first, then pack and send.
+
+What fails while receiving or applying does not keep documents from leaving: sales leave the store even when a promotion
+cannot be applied. A peer of another major version, or a database whose place another one has taken, stops it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from clientsync.database import reading
+from clientsync.errors import InvalidInput, LeaseLost, SyncError
+from clientsync.exchange import tables as t
+from clientsync.exchange.answering import answer
+from clientsync.exchange.applying import OPEN, apply
+from clientsync.exchange.catalogue import HEAD_OFFICE
+from clientsync.exchange.documents import canonical
+from clientsync.exchange.envelopes import PROTOCOL
+from clientsync.exchange.lists import control_totals, oldest_unsent
+from clientsync.exchange.mailbox import ForkFound, Mailbox
+from clientsync.exchange.nodes import Lease, Node, give_back, moment, note_error, take_lease
+from clientsync.exchange.packing import pack
+from clientsync.exchange.receiving import check_set_back, receive
+from clientsync.exchange.resending import send_object
+from clientsync.exchange.sending import check_restored, collect, rewind, upload
+
+Progress = Callable[[str, int], None]
+
+
+class ExchangeRefused(SyncError):
+    """The sync must not run: versions do not fit, or another database has taken the place of this one."""
+
+
+@dataclass
+class SyncResult:
+    """What a sync did.
+
+    Attributes:
+        counts: phase to number of documents or answers.
+        states: of documents that came to a new state while applying.
+        held: documents of the inbox that wait, with what they wait for.
+        refused: peers that could not take part, with the reason.
+        failures: phases that failed, with the reason; the others went on.
+    """
+
+    node_id: str
+    counts: dict[str, int] = field(default_factory=dict)
+    states: dict[str, int] = field(default_factory=dict)
+    held: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def sentence(self) -> str:
+        """What it came to in one sentence."""
+        said = (
+            f"{self.node_id}: received {self.counts.get('receive', 0)}, sent {self.counts.get('upload', 0)}, "
+            f"held {self.held}"
+        )
+        wrong = [*self.failures.items(), *self.refused.items()]
+        return said + "".join(f"; {name}: {why}" for name, why in wrong) + "."
+
+
+def software_version() -> str:
+    """Return the version of this software."""
+    return version("clientsync")
+
+
+def sync(node: Node, mailbox: Mailbox, progress: Progress = lambda phase, number: None) -> SyncResult:
+    """Receive, apply, answer, collect, pack and send once.
+
+    Args:
+        node: whose sync it is.
+        mailbox: opened with the login of the node.
+        progress: called after every phase with its name and number.
+
+    Raises:
+        AlreadyRunning: a sync of this node runs.
+        ExchangeRefused: versions do not fit, or another database has taken the place of this one.
+        WarehouseError: the mailbox or this database cannot be reached; nothing is lost.
+    """
+    lease = take_lease(node)
+    result = SyncResult(node.node_id)
+    try:
+        _sync(node, mailbox, lease, result, progress)
+    finally:
+        give_back(node, lease)
+    return result
+
+
+def _sync(node: Node, mailbox: Mailbox, lease: Lease, result: SyncResult, progress: Progress) -> None:
+    peers = _handshake(node, mailbox, lease, result)
+    check_set_back(node, mailbox, lease)
+    _handle_requests(node, mailbox, lease)
+    fitting = [one for one in peers if one not in result.refused]
+
+    def phase(name: str, work: Callable[[], int], *, may_fail: bool = False) -> None:
+        try:
+            result.counts[name] = work()
+        except LeaseLost:
+            raise
+        except SyncError as error:
+            if not may_fail:
+                raise
+            result.failures[name] = error.message
+            _note_failure(node, lease, name, error.message)
+        progress(name, result.counts.get(name, 0))
+
+    def applying() -> int:
+        states = apply(node, lease)
+        result.states.update(states)
+        return states["APPLIED"]
+
+    phase("receive", lambda: receive(node, mailbox, lease, fitting), may_fail=True)
+    phase("apply", applying, may_fail=True)
+    phase("answer", lambda: answer(node, mailbox, lease), may_fail=True)
+    phase("collect", lambda: collect(node, mailbox, lease), may_fail=True)
+    check_restored(node, mailbox, lease)
+    phase("pack", lambda: pack(node, lease))
+    try:
+        phase("upload", lambda: upload(node, mailbox, lease))
+    except ForkFound:
+        check_restored(node, mailbox, lease)
+        phase("upload", lambda: upload(node, mailbox, lease))
+    _ask_for_missing(node, mailbox)
+    _beat(node, mailbox)
+    with reading(node.engine) as connection:
+        statement = select(func.count()).select_from(t.inbox).where(t.inbox.c.state.in_(OPEN))
+        result.held = int(connection.execute(statement).scalar_one())
+
+
+def _note_failure(node: Node, lease: Lease, name: str, reason: str) -> None:
+    with node.writing("failure", lease) as connection:
+        note_error(
+            connection,
+            peer="",
+            error_class="TRANSIENT",
+            code="PHASE",
+            what=name,
+            reason=reason,
+            next_step="Nothing: the next sync goes on. When it stays: clientsync exchange test-connection.",
+        )
+
+
+def _handshake(node: Node, mailbox: Mailbox, lease: Lease, result: SyncResult) -> list[str]:
+    """Return the peers, after their versions were compared and what they read was noted."""
+    with reading(node.engine) as connection:
+        peers = list(connection.execute(select(t.peer.c.peer).order_by(t.peer.c.peer)).scalars())
+        incarnation = node.incarnation(connection)
+    lives = mailbox.lives(node.node_id)
+    if incarnation in lives[:-1]:
+        with node.writing("handshake", lease) as connection:
+            note_error(
+                connection,
+                peer="",
+                error_class="PROTOCOL",
+                code="CLONE",
+                what=f"database of {node.node_id}",
+                reason="another database has taken the place of this one",
+                next_step="End the other one; if this is the right one: clientsync exchange take-over.",
+            )
+        raise ExchangeRefused(
+            f"Another database has taken the place of this one as {node.node_id}. If this is the right one: "
+            "clientsync exchange take-over."
+        )
+    beats = mailbox.beats(peers)
+    with node.writing("handshake", lease) as connection:
+        for peer in peers:
+            beat = beats.get(peer)
+            if beat is None:
+                continue
+            connection.execute(
+                update(t.peer).where(t.peer.c.peer == peer).values(readable=canonical(beat["readable"]))
+            )
+            why = _misfit(beat)
+            if why:
+                result.refused[peer] = why
+                note_error(
+                    connection,
+                    peer=peer,
+                    error_class="PROTOCOL",
+                    code="VERSION",
+                    what=f"version of {peer}",
+                    reason=why,
+                    next_step="Bring both sides to the same major version.",
+                )
+    if node.kind == "STORE" and HEAD_OFFICE in result.refused:
+        _beat(node, mailbox)
+        waiting, _ = oldest_unsent(node)
+        raise ExchangeRefused(f"{result.refused[HEAD_OFFICE]}; {waiting} documents wait.")
+    return peers
+
+
+def _misfit(beat: Mapping[str, Any]) -> str:
+    """Return why a peer cannot take part, empty when it can: protocol and software have the same major version."""
+    theirs, own = str(beat["software"]), software_version()
+    if int(beat["protocol"][0]) != PROTOCOL[0]:
+        return f"protocol {beat['protocol'][0]} there, {PROTOCOL[0]} here"
+    if theirs.partition(".")[0] != own.partition(".")[0]:
+        return f"software {theirs} there, {own} here: the major version differs"
+    return ""
+
+
+def _handle_requests(node: Node, mailbox: Mailbox, lease: Lease) -> None:
+    with reading(node.engine) as connection:
+        done = set(connection.execute(select(t.handled.c.request_id)).scalars())
+    for _, one in mailbox.requests(node.node_id, ""):
+        if one.request_id in done:
+            continue
+        args = one.args
+        if one.kind == "rewind":
+            rewind(node, lease, one.from_node, int(args["epoch"]), int(args["seq"]), str(args["incarnation"]))
+        elif one.kind == "send":
+            send_object(node, lease, one.from_node, str(args["doc_type"]), str(args["key"]))
+        with node.writing("request", lease) as connection:
+            if one.kind not in ("rewind", "send"):
+                note_error(
+                    connection,
+                    peer=one.from_node,
+                    error_class="PROTOCOL",
+                    code="ASKED",
+                    what=f"{one.kind} {canonical(dict(args))}",
+                    reason=f"{one.from_node} cannot take what this node sent",
+                    next_step=f"clientsync exchange resend --to {one.from_node}.",
+                )
+            connection.execute(insert(t.handled).values(request_id=one.request_id, at=moment()))
+
+
+def _ask_for_missing(node: Node, mailbox: Mailbox) -> None:
+    """Ask senders for objects of theirs that documents need; at most for three syncs."""
+    with reading(node.engine) as connection:
+        rows = connection.execute(
+            select(t.inbox.c.peer, t.inbox.c.blocked_by)
+            .where(t.inbox.c.state == "BLOCKED", t.inbox.c.code == "MISSING", t.inbox.c.attempts <= 1)
+            .distinct()
+        ).all()
+    for peer, missing in rows:
+        doc_type, _, key = missing.partition(" ")
+        kind = node.catalogue.get(doc_type)
+        if kind is not None and kind.owner != node.kind:
+            mailbox.ask(node.node_id, peer, "send", {"doc_type": doc_type, "key": key})
+
+
+def _beat(node: Node, mailbox: Mailbox) -> None:
+    with reading(node.engine) as connection:
+        incarnation = node.incarnation(connection)
+    waiting, oldest = oldest_unsent(node)
+    mailbox.beat(
+        node.node_id,
+        incarnation,
+        {
+            "protocol": list(PROTOCOL),
+            "software": software_version(),
+            "readable": node.catalogue.readable,
+            "waiting": waiting,
+            "oldest_unsent": oldest,
+            "control": control_totals(node) if node.kind == "STORE" else [],
+        },
+    )
+
+
+def take_over(node: Node, actor: str) -> None:
+    """Make this database the one of its node, after a person has ended every other.
+
+    Raises:
+        InvalidInput: nobody is named who does it.
+    """
+    from uuid import uuid4
+
+    if not actor:
+        raise InvalidInput("Say who does it: --actor NAME.")
+    with node.writing("take_over") as connection:
+        connection.execute(
+            update(t.node).where(t.node.c.node_id == node.node_id).values(incarnation=str(uuid4()))
+        )
+        connection.execute(
+            insert(t.audit).values(at=moment(), actor=actor, action="take-over", what=node.node_id, reason="")
+        )
