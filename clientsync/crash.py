@@ -11,6 +11,32 @@ import signal
 import threading
 from collections import Counter
 
+_EXCHANGE_COMMITS = (
+    "acks",
+    "answered",
+    "answers_lost",
+    "apply",
+    "broken",
+    "collect",
+    "failure",
+    "handshake",
+    "lease",
+    "pack",
+    "receive",
+    "release",
+    "request",
+    "resend",
+    "restore",
+    "rewind",
+    "set_back",
+    "take_over",
+    "upload",
+    "uploaded",
+)
+EXCHANGE_POINTS = tuple(
+    f"exchange_{name}_{side}" for name in _EXCHANGE_COMMITS for side in ("before", "after")
+)
+"""Before and after every commit of a sync between head office and stores."""
 POINTS = (
     "before_request",
     "after_response",
@@ -28,6 +54,7 @@ POINTS = (
     "lease_take",
     "lease_renew",
     "lease_release",
+    *EXCHANGE_POINTS,
 )
 
 _passed: Counter[str] = Counter()

@@ -35,6 +35,7 @@ class Known:
     versions: dict[Key, int] = field(default_factory=dict)
     own: set[Key] = field(default_factory=set)
     before: dict[str, int] = field(default_factory=dict)
+    others: dict[Key, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -160,25 +161,25 @@ def _known(node: Node, connection: Connection, peer: str, rows: Sequence[Any]) -
     known = Known(before={row.document_id: row.before for row in rows})
     documents = [document_of(row) for row in rows]
     for part in parts_of(sorted({one.document_id for one in documents})):
-        known.marks.update(
-            connection.execute(
-                select(t.applied.c.document_id, t.applied.c.sha256).where(
-                    t.applied.c.origin == peer, t.applied.c.document_id.in_(part)
-                )
+        marks = connection.execute(
+            select(t.applied.c.document_id, t.applied.c.sha256).where(
+                t.applied.c.origin == peer, t.applied.c.document_id.in_(part)
             )
-            .tuples()
-            .all()
         )
+        known.marks.update({row.document_id: row.sha256 for row in marks})
     wanted = {one.aggregate for one in documents} | {dep for one in documents for dep in one.deps}
     for doc_type in sorted({name for name, _ in wanted}):
         keys = sorted({key for name, key in wanted if name == doc_type})
         for part in parts_of(keys):
-            rows_seen = connection.execute(
-                select(t.seen.c.key, t.seen.c.version).where(
-                    t.seen.c.origin == peer, t.seen.c.doc_type == doc_type, t.seen.c.key.in_(part)
+            for row in connection.execute(
+                select(t.seen.c.origin, t.seen.c.key, t.seen.c.version).where(
+                    t.seen.c.doc_type == doc_type, t.seen.c.key.in_(part)
                 )
-            )
-            known.versions.update({(doc_type, row.key): row.version for row in rows_seen})
+            ):
+                if row.origin == peer:
+                    known.versions[doc_type, row.key] = row.version
+                else:
+                    known.others[doc_type, row.key] = row.origin
         kind = node.catalogue.get(doc_type)
         if kind is not None and kind.owner == node.kind:
             known.own |= {(doc_type, key) for key in kind.adapter.existing(connection, keys)}
@@ -218,7 +219,7 @@ def _rule(node: Node, row: Any, one: Document, known: Known, held: Mapping[Key, 
 _Found = tuple[str, str, str, str] | None
 
 
-def _is_unfit(node: Node, one: Document, known: Known, held: Mapping[Key, str]) -> _Found:
+def _is_unfit(node: Node, one: Document, known: Known, _: Mapping[Key, str]) -> _Found:
     mark = known.marks.get(one.document_id)
     kind = node.catalogue.get(one.doc_type)
     if mark == one.sha256:
@@ -229,10 +230,12 @@ def _is_unfit(node: Node, one: Document, known: Known, held: Mapping[Key, str]) 
         return "QUARANTINED", "UNKNOWN_TYPE", f"{one.doc_type} is no type that is known here", ""
     if kind.owner == node.kind:
         return "QUARANTINED", "NOT_OWNER", f"{one.doc_type} is written here, not at the sender", ""
+    if one.aggregate in known.others:
+        return "QUARANTINED", "OTHER_OWNER", f"it belongs to {known.others[one.aggregate]}", ""
     return None
 
 
-def _waits(node: Node, one: Document, known: Known, held: Mapping[Key, str]) -> _Found:
+def _waits(_: Node, one: Document, known: Known, held: Mapping[Key, str]) -> _Found:
     for key in (one.aggregate, *one.deps):
         if key in held:
             return "BLOCKED", "HELD", f"{' '.join(key)} is held", held[key]
@@ -242,7 +245,7 @@ def _waits(node: Node, one: Document, known: Known, held: Mapping[Key, str]) -> 
     return None
 
 
-def _is_out_of_order(node: Node, one: Document, known: Known, held: Mapping[Key, str]) -> _Found:
+def _is_out_of_order(node: Node, one: Document, known: Known, _: Mapping[Key, str]) -> _Found:
     have = known.versions.get(one.aggregate, 0)
     if one.version <= have and node.catalogue.known(one.doc_type).is_snapshot:
         return "QUARANTINED", "FORK", f"version {have} of it was applied before", ""

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from clientsync.clock import today
 from clientsync.errors import InvalidInput
 from clientsync.exchange import tables as t
-from clientsync.exchange.documents import OPS, canonical
+from clientsync.exchange.documents import OPS, Document, canonical, digest
 from clientsync.exchange.nodes import Node, moment
 
 
@@ -67,3 +67,34 @@ def record(
         )
     )
     return version
+
+
+def enter(
+    node: Node, connection: Connection, doc_type: str, body: Mapping[str, Any], *, actor: str = ""
+) -> int:
+    """Write an object into the business tables and its event with it; return the version of the object.
+
+    Raises:
+        InvalidInput: an unknown type, or one that this node does not own.
+        DocumentRefused: the check of the type refuses the body.
+    """
+    kind = node.catalogue.known(doc_type)
+    text = canonical(body)
+    key = str(body[kind.key_field])
+    written = Document("", "", doc_type, kind.schema_version, "upsert", key, 0, "", text, digest(text))
+    kind.adapter.apply(connection, [(written, body)])
+    return record(node, connection, doc_type, key, body, actor=actor)
+
+
+def remove(node: Node, connection: Connection, doc_type: str, key: str, *, actor: str = "") -> int:
+    """Remove an object from the business tables and write the event with it; return the version of the object.
+
+    Raises:
+        InvalidInput: an unknown type, one that this node does not own, or one that is never removed.
+    """
+    kind = node.catalogue.known(doc_type)
+    if kind.is_snapshot:
+        raise InvalidInput(f"{kind.title} is never removed; write a document that takes it back.")
+    gone = Document("", "", doc_type, kind.schema_version, "delete", key, 0, "", "{}", digest("{}"))
+    kind.adapter.apply(connection, [(gone, {})])
+    return record(node, connection, doc_type, key, {}, op="delete", actor=actor)

@@ -115,6 +115,7 @@ class DocType:
         owner: ``HO`` or ``STORE``: who writes it; the other only receives.
         route: to whom it goes.
         adapter: its tables.
+        key_field: field of the body with the key.
         is_snapshot: frozen when written; else the newest state is gathered when packed.
         schema_version: of the bodies that this software writes.
         upcasters: version to the function that turns a body of that version into the next.
@@ -128,6 +129,7 @@ class DocType:
     owner: str
     route: Route
     adapter: Adapter
+    key_field: str
     is_snapshot: bool = True
     schema_version: int = 1
     upcasters: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)

@@ -71,6 +71,7 @@ mb_batch = Table(
     "mb_batch", MAILBOX, *_place(), _text("prev_hash"), _text("hash"), _text("header"), _text("signature"),
     _text("body_scope"), _text("body_sha"), _text("created_at"),
 )  # fmt: skip
+_PLACE = (mb_batch.c.sender, mb_batch.c.receiver, mb_batch.c.epoch, mb_batch.c.seq)
 mb_ack = Table(
     "mb_ack", MAILBOX, *_place(), Column("rev", _LONG, primary_key=True, autoincrement=False), _text("state"),
     _text("items"), _text("incarnation"), _text("at"),
@@ -199,8 +200,7 @@ class Mailbox:
                 ],
             )
             places = [(one.sender, one.receiver, one.epoch, one.seq) for one in batches]
-            place = tuple_(mb_batch.c.sender, mb_batch.c.receiver, mb_batch.c.epoch, mb_batch.c.seq)
-            rows = connection.execute(select(place, mb_batch.c.hash).where(place.in_(places)))
+            rows = connection.execute(select(*_PLACE, mb_batch.c.hash).where(tuple_(*_PLACE).in_(places)))
             there = {tuple(row[:4]): row.hash for row in rows}
             for one, key in zip(batches, places, strict=True):
                 if there.get(key) != one.hash:
@@ -278,11 +278,11 @@ class Mailbox:
         """
         with writing(self.engine) as connection:
             places = [(one.sender, one.receiver, one.epoch, one.seq) for one in answers]
-            place = tuple_(mb_batch.c.sender, mb_batch.c.receiver, mb_batch.c.epoch, mb_batch.c.seq)
             there: set[tuple[Any, ...]] = set()
             for part in parts_of(places, _STREAMS):
-                there.update(tuple(row) for row in connection.execute(select(place).where(place.in_(part))))
-            rows = [
+                rows = connection.execute(select(*_PLACE).where(tuple_(*_PLACE).in_(part)))
+                there.update(tuple(row) for row in rows)
+            stored = [
                 {
                     "sender": one.sender,
                     "receiver": one.receiver,
@@ -297,8 +297,8 @@ class Mailbox:
                 for one, key in zip(answers, places, strict=True)
                 if key in there
             ]
-            if rows:
-                connection.execute(upsert(connection)(mb_ack).on_conflict_do_nothing(), rows)
+            if stored:
+                connection.execute(upsert(connection)(mb_ack).on_conflict_do_nothing(), stored)
         return {(one[0], one[2], one[3]) for one in places if one not in there}
 
     def answers(self, sender: str, batches: Iterable[tuple[str, int, int]]) -> list[Answer]:

@@ -1,0 +1,116 @@
+"""The usual way in which a type of document stands in tables: one row per object, and rows for its lines."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, select
+
+from clientsync.exchange.capturing import upsert
+from clientsync.exchange.documents import Document
+from clientsync.exchange.stored import parts_of
+
+
+@dataclass(frozen=True)
+class TableAdapter:
+    """An object is a row of ``table``; its body has the columns of the table, and ``lines`` where there are some.
+
+    Attributes:
+        key: column that holds the key of the document.
+        lines: table of the lines; its column ``line`` counts them from 1.
+        parent: column of ``lines`` with the key.
+        check: refuses a body by raising ``DocumentRefused``.
+        is_frozen: an object is written once; a second one under its key is refused by the database.
+    """
+
+    table: Table
+    key: str
+    lines: Table | None = None
+    parent: str = ""
+    check: Callable[[Mapping[str, Any]], None] | None = None
+    is_frozen: bool = False
+
+    def gather(self, connection: Connection, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the objects that exist, by key."""
+        found: dict[str, dict[str, Any]] = {}
+        column = self.table.c[self.key]
+        for part in parts_of(keys):
+            for row in connection.execute(select(self.table).where(column.in_(part))).mappings():
+                found[str(row[self.key])] = dict(row)
+            for key, lines in self._lines(connection, part).items():
+                found[key]["lines"] = lines
+        return found
+
+    def _lines(self, connection: Connection, keys: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        if self.lines is None:
+            return found
+        parent = self.lines.c[self.parent]
+        statement = select(self.lines).where(parent.in_(keys)).order_by(parent, self.lines.c.line)
+        for row in connection.execute(statement).mappings():
+            found[str(row[self.parent])].append(
+                {name: value for name, value in row.items() if name not in (self.parent, "line")}
+            )
+        return found
+
+    def apply(self, connection: Connection, documents: Sequence[tuple[Document, Mapping[str, Any]]]) -> None:
+        """Write the newest state of every object; a tombstone removes it.
+
+        Raises:
+            DocumentRefused: the check of the type refuses a body.
+            KeyError: a body lacks a column.
+        """
+        newest = {one.key: (one, body) for one, body in documents}
+        gone = [key for key, (one, _) in newest.items() if one.op == "delete"]
+        kept = [body for one, body in newest.values() if one.op != "delete"]
+        if self.check is not None:
+            for body in kept:
+                self.check(body)
+        if not self.is_frozen:
+            self._remove_lines(connection, list(newest))
+        for part in parts_of(gone):
+            connection.execute(delete(self.table).where(self.table.c[self.key].in_(part)))
+        self._put(connection, kept)
+
+    def _remove_lines(self, connection: Connection, keys: Sequence[str]) -> None:
+        if self.lines is not None:
+            for part in parts_of(keys):
+                connection.execute(delete(self.lines).where(self.lines.c[self.parent].in_(part)))
+
+    def _put(self, connection: Connection, bodies: Sequence[Mapping[str, Any]]) -> None:
+        if not bodies:
+            return
+        names = [column.name for column in self.table.columns]
+        rows = [{name: body[name] for name in names} for body in bodies]
+        if self.is_frozen:
+            connection.execute(self.table.insert(), rows)
+        else:
+            put = upsert(connection)(self.table)
+            changed = {name: put.excluded[name] for name in names if name != self.key}
+            connection.execute(put.on_conflict_do_update(index_elements=[self.key], set_=changed), rows)
+        self._put_lines(connection, bodies)
+
+    def _put_lines(self, connection: Connection, bodies: Sequence[Mapping[str, Any]]) -> None:
+        if self.lines is None:
+            return
+        fields = [column.name for column in self.lines.columns if column.name not in (self.parent, "line")]
+        rows = [
+            {self.parent: body[self.key], "line": number, **{name: line[name] for name in fields}}
+            for body in bodies
+            for number, line in enumerate(body["lines"], start=1)
+        ]
+        if rows:
+            connection.execute(self.lines.insert(), rows)
+
+    def existing(self, connection: Connection, keys: Collection[str]) -> set[str]:
+        """Return those keys that exist."""
+        column = self.table.c[self.key]
+        found: set[str] = set()
+        for part in parts_of(keys):
+            found |= {
+                str(one) for one in connection.execute(select(column).where(column.in_(part))).scalars()
+            }
+        return found

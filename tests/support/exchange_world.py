@@ -1,0 +1,168 @@
+"""A head office, stores and a mailbox between them, each a real database, with clocks that tests move by themselves."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from clientsync.database import open_engine
+from clientsync.exchange import tables as t
+from clientsync.exchange.capturing import enter
+from clientsync.exchange.catalogue import HEAD_OFFICE, Catalogue
+from clientsync.exchange.envelopes import Signer
+from clientsync.exchange.mailbox import MAILBOX, Mailbox, open_mailbox
+from clientsync.exchange.nodes import Node, prepare
+from clientsync.exchange.syncing import SyncResult, sync
+from connectors.retail import tables as retail
+from connectors.retail.catalogue import catalogue
+
+DAY = "2026-11-27"
+
+
+class Crash(BaseException):
+    """Stands for the end of the process."""
+
+
+@dataclass
+class Fuse:
+    """Ends the process at a boundary of a commit, counted from now; it burns once."""
+
+    left: int = -1
+    passed: list[str] = field(default_factory=list)
+
+    def __call__(self, name: str) -> None:
+        self.passed.append(name)
+        if self.left == 0:
+            self.left = -1
+            raise Crash(name)
+        if self.left > 0:
+            self.left -= 1
+
+
+class World:
+    """The databases of a test below one folder.
+
+    Stores alternate between consignment and outright: S1, S3, … are consignment stores.
+    """
+
+    def __init__(self, folder: Path, stores: int = 2, make: Callable[[], Catalogue] = catalogue) -> None:
+        self.folder = folder
+        self.make = make
+        self.stores = [f"S{number}" for number in range(1, stores + 1)]
+        self.fuse = Fuse()
+        self.signers = {one: Signer.new() for one in (HEAD_OFFICE, *self.stores)}
+        self.nodes: dict[str, Node] = {}
+        for one in (HEAD_OFFICE, *self.stores):
+            self.open(one)
+            peers = self.stores if one == HEAD_OFFICE else [HEAD_OFFICE]
+            sites = {
+                store: ("consignment" if place % 2 == 0 else "outright", "2020-01-01", ())
+                for place, store in enumerate(self.stores)
+            }
+            prepare(
+                self.nodes[one].engine,
+                one,
+                peers={peer: self.signers[peer].public for peer in peers},
+                sites=sites if one == HEAD_OFFICE else None,
+            )
+            retail.RETAIL.create_all(self.nodes[one].engine)
+        self.mailbox = self.open_mailbox()
+        MAILBOX.create_all(self.mailbox.engine)
+
+    def path(self, name: str) -> Path:
+        return self.folder / f"{name}.db"
+
+    def open(self, name: str) -> Node:
+        engine = open_engine(f"sqlite:///{self.path(name)}")
+        self.nodes[name] = Node(engine, name, self.make(), self.signers[name], self.fuse)
+        return self.nodes[name]
+
+    def open_mailbox(self) -> Mailbox:
+        return open_mailbox(f"sqlite:///{self.path('mailbox')}")
+
+    def sync(self, name: str) -> SyncResult:
+        return sync(self.nodes[name], self.mailbox)
+
+    def rounds(self, number: int = 3) -> None:
+        for _ in range(number):
+            for name in (*self.stores, HEAD_OFFICE):
+                self.sync(name)
+
+    def enter(self, name: str, doc_type: str, body: dict[str, Any]) -> int:
+        node = self.nodes[name]
+        with node.writing("request") as connection:
+            return enter(node, connection, doc_type, body)
+
+    def item(self, code: str, name: str = "Shirt") -> int:
+        return self.enter(
+            HEAD_OFFICE, "item", {"item_code": code, "name": name, "hsn": "6105", "tax_basis_points": 1200}
+        )
+
+    def bill(self, store: str, number: str, item: str = "I1", net: int = 1000, **more: Any) -> int:
+        return self.enter(store, "bill", bill(store, number, item, net, **more))
+
+    def backup(self, name: str) -> Path:
+        """Copy a database as a backup does: whole, with what its log holds."""
+        copy = self.folder / f"{name}.backup.db"
+        engine = self.mailbox.engine if name == "mailbox" else self.nodes[name].engine
+        with engine.connect() as connection:
+            connection.exec_driver_sql("ROLLBACK")
+            copy.unlink(missing_ok=True)
+            connection.exec_driver_sql(f"VACUUM INTO '{copy}'")
+            connection.exec_driver_sql("BEGIN")
+        return copy
+
+    def restore(self, name: str, copy: Path) -> None:
+        """Put a copy in the place of a database."""
+        engine = self.mailbox.engine if name == "mailbox" else self.nodes[name].engine
+        engine.dispose()
+        for end in ("", "-wal", "-shm"):
+            Path(f"{self.path(name)}{end}").unlink(missing_ok=True)
+        shutil.copy(copy, self.path(name))
+        if name == "mailbox":
+            self.mailbox = self.open_mailbox()
+        else:
+            self.open(name)
+            self.free(name)
+
+    def free(self, name: str) -> None:
+        """Let the lease of a sync that ended in a crash run out."""
+        with self.nodes[name].engine.begin() as connection:
+            connection.execute(t.node.update().values(lease_until=""))
+
+    def rows(self, name: str, table: Any) -> list[dict[str, Any]]:
+        with self.nodes[name].engine.connect() as connection:
+            return [dict(row) for row in connection.execute(select(table)).mappings()]
+
+    def inbox(self, name: str) -> dict[str, str]:
+        """Return key to state of what came in, the last one for each key."""
+        rows = sorted(
+            self.rows(name, t.inbox), key=lambda row: (row["peer"], row["epoch"], row["seq"], row["idx"])
+        )
+        return {row["key"]: row["state"] for row in rows}
+
+    def close(self) -> None:
+        self.mailbox.close()
+        for node in self.nodes.values():
+            node.engine.dispose()
+
+
+def bill(store: str, number: str, item: str = "I1", net: int = 1000, **more: Any) -> dict[str, Any]:
+    """Return a bill of one line; 12 % tax."""
+    tax = net * 12 // 100
+    return {
+        "number": number,
+        "site": store,
+        "on_day": DAY,
+        "customer_id": "",
+        "net": net,
+        "tax": tax,
+        "tender": net + tax,
+        "lines": [{"item_code": item, "quantity": 1000, "net": net}],
+        **more,
+    }

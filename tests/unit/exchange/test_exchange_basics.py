@@ -1,0 +1,167 @@
+"""Head office and stores: receive first, then send; what is held, and why; what a person sees."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clientsync.errors import AlreadyRunning, InvalidInput
+from clientsync.exchange import tables as t
+from clientsync.exchange.capturing import remove
+from clientsync.exchange.catalogue import HEAD_OFFICE
+from clientsync.exchange.lists import control_totals, received, received_totals, sent
+from clientsync.exchange.nodes import errors_of, take_lease
+from clientsync.exchange.syncing import ExchangeRefused
+from connectors.retail import tables as retail
+from tests.support.exchange_world import DAY, World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_document_is_uploaded_then_processed_after_the_next_sync_of_its_sender(world: World) -> None:
+    world.item("I1")
+    world.rounds(1)
+    world.bill("S1", "S1-1")
+    assert world.sync("S1").counts["upload"] == 1
+    assert sent(world.nodes["S1"])[0]["status"] == "UPLOADED"
+    world.sync(HEAD_OFFICE)
+    assert [row["net"] for row in world.rows(HEAD_OFFICE, retail.bill)] == [1000]
+    assert sent(world.nodes["S1"])[0]["status"] == "UPLOADED"
+    world.sync("S1")
+    assert sent(world.nodes["S1"])[0]["status"] == "PROCESSED"
+
+
+def test_masters_go_to_every_store_and_a_deletion_follows_them(world: World) -> None:
+    world.item("I1")
+    world.rounds(2)
+    assert all(world.rows(one, retail.item) for one in world.stores)
+    node = world.nodes[HEAD_OFFICE]
+    with node.writing("request") as connection:
+        remove(node, connection, "item", "I1")
+    world.rounds(2)
+    assert not any(world.rows(one, retail.item) for one in world.stores)
+
+
+def test_consignment_stores_get_transfer_orders_and_outright_stores_orders_and_invoices(world: World) -> None:
+    world.item("I1")
+    line = {"item_code": "I1", "quantity": 5000, "rate": 700}
+    for place, site in enumerate(world.stores):
+        usual = {"site": site, "on_day": DAY, "lines": [line]}
+        world.enter(HEAD_OFFICE, "transfer_order", {"number": f"T{place}", **usual})
+        world.enter(HEAD_OFFICE, "sales_order", {"number": f"O{place}", **usual})
+        world.enter(HEAD_OFFICE, "invoice", {"number": f"V{place}", "net": 3500, "tax": 420, **usual})
+    world.rounds(2)
+    assert set(world.inbox("S1")) == {"I1", "T0"}
+    assert set(world.inbox("S2")) == {"I1", "O1", "V1"}
+
+
+def test_a_bill_of_an_unknown_item_waits_and_the_others_flow_and_it_goes_on_when_the_item_comes(
+    world: World,
+) -> None:
+    world.item("I1")
+    world.bill("S1", "S1-1", "I9")
+    world.bill("S1", "S1-2", "I1")
+    world.rounds(2)
+    assert world.inbox(HEAD_OFFICE) == {"S1-1": "BLOCKED", "S1-2": "APPLIED"}
+    (row,) = [one for one in received(world.nodes[HEAD_OFFICE]) if one["state"] == "BLOCKED"]
+    assert row["reason"] == "unknown item I9"
+    assert {one["key"]: one["status"] for one in sent(world.nodes["S1"])} == {
+        "S1-1": "ERROR",
+        "S1-2": "PROCESSED",
+    }
+    world.item("I9")
+    world.rounds(2)
+    assert set(world.inbox(HEAD_OFFICE).values()) == {"APPLIED"}
+    assert {one["status"] for one in sent(world.nodes["S1"])} == {"PROCESSED"}
+
+
+def test_what_follows_from_a_held_document_is_held_and_all_else_is_applied(world: World) -> None:
+    world.item("I1")
+    customer = {"customer_id": "C1", "name": "A", "phone": "1", "site": "S1"}
+    world.enter("S1", "customer", customer)
+    world.bill("S1", "S1-1", customer_id="C1")
+    world.bill("S1", "S1-2")
+    with world.nodes[HEAD_OFFICE].engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER poison BEFORE INSERT ON customer BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    world.rounds(2)
+    assert world.inbox(HEAD_OFFICE) == {"C1": "QUARANTINED", "S1-1": "BLOCKED", "S1-2": "APPLIED"}
+
+
+def test_a_number_that_two_stores_use_is_held_for_the_second_and_overwrites_nothing(world: World) -> None:
+    world.item("I1")
+    world.bill("S1", "N1", net=1000)
+    world.bill("S2", "N1", net=9900)
+    world.rounds(2)
+    assert [row["net"] for row in world.rows(HEAD_OFFICE, retail.bill)] == [1000]
+    assert [one["code"] for one in received(world.nodes[HEAD_OFFICE], states=("QUARANTINED",))] == [
+        "OTHER_OWNER"
+    ]
+
+
+def test_a_node_writes_only_what_it_owns(world: World) -> None:
+    with pytest.raises(InvalidInput, match="written by HO only"):
+        world.enter("S1", "item", {"item_code": "I1", "name": "x", "hsn": "1", "tax_basis_points": 0})
+    assert not world.rows("S1", t.outbox)
+    assert not world.rows("S1", retail.item)
+
+
+def test_the_totals_of_a_day_are_equal_at_both_sides_when_nothing_is_held(world: World) -> None:
+    world.item("I1")
+    for number in range(3):
+        world.bill("S1", f"S1-{number}", net=1000 + number * 100)
+    world.rounds(2)
+    bills = [row for row in control_totals(world.nodes["S1"]) if row[0] == "bill"]
+    assert bills == [["bill", DAY, 3, 3000, 3300, 396, 3696]]
+    assert received_totals(world.nodes[HEAD_OFFICE], "S1") == bills
+
+
+def test_a_second_sync_without_change_writes_no_batch_and_no_answer(world: World) -> None:
+    world.item("I1")
+    world.bill("S1", "S1-1")
+    world.rounds(3)
+    world.fuse.passed.clear()
+    world.rounds(1)
+    done = {name.removeprefix("exchange_").rsplit("_", 1)[0] for name in world.fuse.passed}
+    assert not done & {"receive", "apply", "answered", "collect", "uploaded"}
+
+
+def test_two_syncs_of_one_node_at_once_are_one_and_a_clear_refusal(world: World) -> None:
+    take_lease(world.nodes["S1"])
+    with pytest.raises(AlreadyRunning, match="S1"):
+        world.sync("S1")
+
+
+def test_a_store_of_another_major_version_neither_applies_nor_sends_and_says_what_waits(world: World) -> None:
+    world.rounds(1)
+    world.bill("S1", "S1-1")
+    beat = world.mailbox.beats([HEAD_OFFICE])[HEAD_OFFICE]
+    world.mailbox.beat(HEAD_OFFICE, beat["incarnation"], {**beat, "software": "99.0.0"})
+    with pytest.raises(ExchangeRefused, match="1 documents wait"):
+        world.sync("S1")
+    assert not sent(world.nodes["S1"])
+    assert errors_of(world.nodes["S1"].engine)[0]["code"] == "VERSION"
+
+
+def test_bodies_are_shared_between_stores_that_get_the_same_documents(world: World) -> None:
+    for number in range(20):
+        world.item(f"I{number}")
+    world.sync(HEAD_OFFICE)
+    assert len(world.rows(HEAD_OFFICE, t.batch_out)) == 2
+    assert len(world.rows(HEAD_OFFICE, t.body)) == 1
+
+
+def test_the_rule_that_chose_the_receivers_is_kept_with_the_document(world: World) -> None:
+    world.item("I1")
+    world.sync(HEAD_OFFICE)
+    (row,) = world.rows(HEAD_OFFICE, t.document)
+    assert (json.loads(row["receivers"]), row["rule"]) == (["S1", "S2"], "to every store")
