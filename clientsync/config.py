@@ -120,6 +120,34 @@ class ProviderSettings(BaseModel):
         return self
 
 
+class ExchangeSettings(BaseModel):
+    """One node of the exchange between head office and stores."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    node_id: str = Field(description="HO, or the code of the store")
+    database_url: str = Field(description="Database with the business tables of this node")
+    mailbox_url: str = Field(
+        description="Web database between the nodes, with the login of this node, without password"
+    )
+    mailbox_password: str = Field(default="", description="Reference of the password; empty for SQLite")
+    signing_key: str = Field(
+        default="vault:exchange_key",
+        description="Reference of the private key that signs batches, in hexadecimal",
+    )
+    catalogue: str = Field(
+        default="connectors.retail.catalogue:catalogue",
+        description="Dotted name of the catalogue of documents",
+    )
+
+    @field_validator("mailbox_password", "signing_key")
+    @classmethod
+    def _reference_only(cls, given: str) -> str:
+        if given and not is_reference(given):
+            raise ValueError("a secret is a reference: env:, file:, keyring:, vault: or block:")
+        return given
+
+
 class Settings(BaseSettings):
     """All settings; frozen."""
 
@@ -224,6 +252,9 @@ class Settings(BaseSettings):
     )
 
     # secrets and providers
+    exchange: ExchangeSettings | None = Field(
+        default=None, description="This node of the exchange between head office and stores"
+    )
     vault_key_ref: str = Field(
         default_factory=lambda: f"file:{user_config_folder() / 'vault.key'}",
         description="Reference of the key that seals stored secrets; file: or keyring:, never inside home",

@@ -11,6 +11,7 @@ from clientsync.cli import (
     challenge,
     clients,
     database,
+    exchange,
     exports,
     files,
     held,
@@ -57,6 +58,7 @@ def root(
 setup.add_to(app)
 app.add_typer(clients.app, name="clients")
 app.add_typer(books.app, name="books")
+app.add_typer(exchange.app, name="exchange")
 sync.add_to(app)
 app.add_typer(otp.app, name="otp")
 app.add_typer(challenge.app, name="challenge")

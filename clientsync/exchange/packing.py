@@ -200,7 +200,7 @@ def _readable(
             code="SCHEMA",
             what=f"{one.doc_type} {one.key}",
             reason=f"{peer} reads {one.doc_type} up to version {newest}; this is version {one.schema_version}",
-            next_step=f"Upgrade {peer}, then load the type: clientsync exchange load {peer} --type {one.doc_type}.",
+            next_step=f"Upgrade {peer}, then: clientsync exchange resend --to {peer} --type … --key … for it.",
         )
     return fitting
 

@@ -226,7 +226,7 @@ def _handle_requests(node: Node, mailbox: Mailbox, lease: Lease) -> None:
                     code="ASKED",
                     what=f"{one.kind} {canonical(dict(args))}",
                     reason=f"{one.from_node} cannot take what this node sent",
-                    next_step=f"clientsync exchange resend --to {one.from_node}.",
+                    next_step=f"Send the batch again: clientsync exchange resend --to {one.from_node} --batch NUMBER.",
                 )
             connection.execute(insert(t.handled).values(request_id=one.request_id, at=moment()))
 

@@ -14,10 +14,10 @@ from clientsync.database import open_engine
 from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import enter
 from clientsync.exchange.catalogue import HEAD_OFFICE, Catalogue
-from clientsync.exchange.envelopes import Signer
+from clientsync.exchange.envelopes import Batch, Signer
 from clientsync.exchange.mailbox import MAILBOX, Mailbox, open_mailbox
 from clientsync.exchange.nodes import Node, prepare
-from clientsync.exchange.syncing import SyncResult, sync
+from clientsync.exchange.syncing import SyncResult, sync, take_over
 from connectors.retail import tables as retail
 from connectors.retail.catalogue import catalogue
 
@@ -33,15 +33,40 @@ class Fuse:
     """Ends the process at a boundary of a commit, counted from now; it burns once."""
 
     left: int = -1
+    stop_at: str = ""
     passed: list[str] = field(default_factory=list)
 
     def __call__(self, name: str) -> None:
         self.passed.append(name)
+        if name == self.stop_at:
+            self.stop_at = ""
+            raise Crash(name)
         if self.left == 0:
             self.left = -1
             raise Crash(name)
         if self.left > 0:
             self.left -= 1
+
+
+class Flaky(Mailbox):
+    """A mailbox whose downloads are broken once, in a way that a test chooses."""
+
+    fault = ""
+
+    def after(self, receiver: str, cursors: Any) -> list[tuple[Batch, bytes]]:
+        found = super().after(receiver, cursors)
+        if not found or not self.fault:
+            return found
+        fault, self.fault = self.fault, ""
+        batch, body = found[0]
+        changed = {
+            "flip": [(batch, body[:-1] + bytes([body[-1] ^ 1])), *found[1:]],
+            "cut": [(batch, body[: len(body) // 2]), *found[1:]],
+            "twice": [found[0], *found],
+            "turned": found[::-1],
+            "first lost": found[1:],
+        }
+        return changed[fault]
 
 
 class World:
@@ -129,6 +154,10 @@ class World:
         else:
             self.open(name)
             self.free(name)
+
+    def renew(self, name: str) -> None:
+        """Do what a person does who knows that this database is the right one."""
+        take_over(self.nodes[name], "test")
 
     def free(self, name: str) -> None:
         """Let the lease of a sync that ended in a crash run out."""

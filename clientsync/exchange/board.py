@@ -1,0 +1,73 @@
+"""What the head office sees of its stores: when each was there last, what waits, and whether the days agree."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from clientsync.clock import now
+from clientsync.database import reading
+from clientsync.exchange import tables as t
+from clientsync.exchange.lists import received_totals
+from clientsync.exchange.mailbox import Mailbox
+from clientsync.exchange.nodes import Node
+
+
+def _peers(node: Node) -> list[str]:
+    with reading(node.engine) as connection:
+        return list(connection.execute(select(t.peer.c.peer).order_by(t.peer.c.peer)).scalars())
+
+
+def freshness(node: Node, mailbox: Mailbox) -> list[dict[str, Any]]:
+    """Return by store: last seen, software version, documents that wait, and for how many minutes the oldest does."""
+    peers = _peers(node)
+    beats = mailbox.beats(peers)
+    rows = []
+    for peer in peers:
+        beat = beats.get(peer)
+        oldest = str(beat["oldest_unsent"]) if beat else ""
+        rows.append(
+            {
+                "store": peer,
+                "last seen": beat["at"] if beat else "never",
+                "version": beat["software"] if beat else "",
+                "waiting": beat["waiting"] if beat else "",
+                "oldest, minutes": int((now() - datetime.fromisoformat(oldest)).total_seconds() // 60)
+                if oldest
+                else "",
+            }
+        )
+    return rows
+
+
+def compared(node: Node, mailbox: Mailbox) -> list[dict[str, Any]]:
+    """Return by store, day and type what the store says it wrote, what took effect here, and whether they are equal.
+
+    A store that never synchronised is told as not compared, never as equal. Amounts in paise, quantity in thousandths.
+    """
+    peers = _peers(node)
+    beats = mailbox.beats(peers)
+    rows = []
+    for peer in peers:
+        if peer not in beats:
+            rows.append(_row(peer, "", "", None, None, "not compared: it never synchronised"))
+            continue
+        theirs = {(one[0], one[1]): one[2:] for one in beats[peer]["control"]}
+        ours = {(one[0], one[1]): one[2:] for one in received_totals(node, peer)}
+        for kind, day in sorted({*theirs, *ours}, key=lambda one: (one[1], one[0])):
+            said, have = theirs.get((kind, day)), ours.get((kind, day))
+            rows.append(_row(peer, day, kind, said, have, "equal" if said == have else "differs"))
+    return rows
+
+
+def _row(
+    peer: str, day: str, kind: str, said: list[int] | None, have: list[int] | None, state: str
+) -> dict[str, Any]:
+    names = ("count", "quantity", "net", "tax", "tender")
+    found: dict[str, Any] = {"store": peer, "day": day, "type": kind, "state": state}
+    for place, name in enumerate(names):
+        found[f"{name} there"] = said[place] if said else 0
+        found[f"{name} here"] = have[place] if have else 0
+    return found
