@@ -80,6 +80,7 @@ class World:
         self.make = make
         self.stores = [f"S{number}" for number in range(1, stores + 1)]
         self.fuse = Fuse()
+        self.copies = 0
         self.signers = {one: Signer.new() for one in (HEAD_OFFICE, *self.stores)}
         self.nodes: dict[str, Node] = {}
         for one in (HEAD_OFFICE, *self.stores):
@@ -133,11 +134,11 @@ class World:
 
     def backup(self, name: str) -> Path:
         """Copy a database as a backup does: whole, with what its log holds."""
-        copy = self.folder / f"{name}.backup.db"
+        self.copies += 1
+        copy = self.folder / f"{name}.backup{self.copies}.db"
         engine = self.mailbox.engine if name == "mailbox" else self.nodes[name].engine
         with engine.connect() as connection:
             connection.exec_driver_sql("ROLLBACK")
-            copy.unlink(missing_ok=True)
             connection.exec_driver_sql(f"VACUUM INTO '{copy}'")
             connection.exec_driver_sql("BEGIN")
         return copy

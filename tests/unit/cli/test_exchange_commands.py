@@ -1,0 +1,125 @@
+"""The commands of the exchange, from two machines with settings of their own to a bill that is traced."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from clientsync.cli.app import app
+from clientsync.config import reset_settings
+from clientsync.database import open_engine
+from clientsync.exchange.capturing import enter
+from clientsync.exchange.catalogue import HEAD_OFFICE
+from clientsync.exchange.envelopes import Signer
+from clientsync.exchange.nodes import Node
+from connectors.retail import tables as retail
+from connectors.retail.catalogue import catalogue
+from tests.support.exchange_world import bill
+
+
+class Machines:
+    """Head office and store, each with a settings file; commands run at one of them."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.folder, self.patch = folder, patch
+        for name in (HEAD_OFFICE, "S1"):
+            (folder / name).mkdir()
+            (folder / name / "clientsync.toml").write_text(
+                f'[exchange]\nnode_id = "{name}"\ndatabase_url = "sqlite:///{folder / name}/shop.db"\n'
+                f'mailbox_url = "sqlite:///{folder}/web.db"\n'
+            )
+            engine = open_engine(f"sqlite:///{folder / name}/shop.db")
+            retail.RETAIL.create_all(engine)
+            engine.dispose()
+
+    def run(self, at: str, *arguments: str, code: int = 0) -> str:
+        self.patch.setenv("CLIENTSYNC_CONFIG", str(self.folder / at / "clientsync.toml"))
+        self.patch.setenv("CLIENTSYNC_HOME", str(self.folder / at / "data"))
+        self.patch.setenv("CLIENTSYNC_VAULT_KEY_REF", f"file:{self.folder / at / 'vault.key'}")
+        reset_settings()
+        done = CliRunner().invoke(app, list(arguments))
+        assert done.exit_code == code, (done.output, done.exception)
+        return done.stdout
+
+    def enter(self, at: str, doc_type: str, body: dict[str, Any]) -> None:
+        engine = open_engine(f"sqlite:///{self.folder / at}/shop.db")
+        node = Node(engine, at, catalogue(), Signer.new())
+        with node.writing("request") as connection:
+            enter(node, connection, doc_type, body)
+        engine.dispose()
+
+
+@pytest.fixture
+def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
+    made = Machines(tmp_path, monkeypatch)
+    keys = {name: made.run(name, "exchange", "new-key").split()[0] for name in (HEAD_OFFICE, "S1")}
+    made.run("S1", "exchange", "mailbox", "--admin-url", f"sqlite:///{tmp_path}/web.db")
+    made.run("S1", "exchange", "setup", "--peer", f"HO={keys[HEAD_OFFICE]}")
+    made.run(HEAD_OFFICE, "exchange", "setup", "--peer", f"S1={keys['S1']}", "--site", "S1=consignment")
+    yield made
+    reset_settings()
+
+
+def test_a_bill_goes_from_the_store_to_the_head_office_and_every_list_tells_it(machines: Machines) -> None:
+    machines.enter(HEAD_OFFICE, "item", {"item_code": "I1", "name": "x", "hsn": "1", "tax_basis_points": 0})
+    machines.enter("S1", "bill", bill("S1", "S1-1"))
+    assert "waits for the next sync" in machines.run("S1", "exchange", "trace", "S1-1", code=3)
+    assert "sent 1, held 0" in machines.run("S1", "exchange", "sync")
+    assert "UPLOADED" in machines.run("S1", "exchange", "sent")
+    assert "received 1" in machines.run(HEAD_OFFICE, "exchange", "sync")
+    assert "stands in the business tables" in machines.run(HEAD_OFFICE, "exchange", "trace", "S1-1")
+    machines.run("S1", "exchange", "sync")
+    (row,) = json.loads(machines.run("S1", "exchange", "sent", "--json"))
+    assert (row["key"], row["status"]) == ("S1-1", "PROCESSED")
+    assert "APPLIED" in machines.run("S1", "exchange", "received")
+    (store,) = json.loads(machines.run(HEAD_OFFICE, "exchange", "board", "--json"))
+    assert (store["store"], store["waiting"]) == ("S1", 0)
+    (total,) = json.loads(machines.run(HEAD_OFFICE, "exchange", "totals", "--json"))
+    assert (total["type"], total["net here"], total["state"]) == ("bill", 1000, "equal")
+
+
+def test_a_held_bill_is_listed_and_left_out_with_a_reason_that_is_kept(machines: Machines) -> None:
+    machines.enter("S1", "bill", bill("S1", "S1-1", "I9"))
+    machines.run("S1", "exchange", "sync")
+    assert "held 1" in machines.run(HEAD_OFFICE, "exchange", "sync", code=3)
+    (held,) = json.loads(machines.run(HEAD_OFFICE, "exchange", "quarantine", "--json"))
+    assert held["reason"] == "unknown item I9"
+    assert machines.run(HEAD_OFFICE, "exchange", "totals", code=3)
+    machines.run(HEAD_OFFICE, "exchange", "release", held["document"], "--actor", "", "--reason", "x", code=2)
+    text = machines.run(
+        HEAD_OFFICE,
+        "exchange",
+        "release",
+        held["document"],
+        "--skip",
+        "--actor",
+        "asha",
+        "--reason",
+        "test bill",
+    )
+    assert "left out" in text
+    assert "held 0" in machines.run(HEAD_OFFICE, "exchange", "sync")
+    assert "asha: test bill" in machines.run(HEAD_OFFICE, "exchange", "trace", "S1-1")
+
+
+def test_the_test_of_the_connection_names_every_step(machines: Machines) -> None:
+    text = machines.run("S1", "exchange", "test-connection")
+    assert all(word in text for word in ("login", "right", "own rows", "clock"))
+
+
+def test_what_is_asked_wrongly_is_refused_with_what_is_valid(machines: Machines) -> None:
+    machines.run("S1", "exchange", "resend", "--to", "HO", code=2)
+    machines.run("S1", "exchange", "resend", "--to", "HO", "--batch", "x", code=2)
+    machines.run("S1", "exchange", "resend", "--to", "HO", "--type", "nothing", "--key", "1", code=2)
+    machines.run(HEAD_OFFICE, "exchange", "setup", "--peer", "S2=ab", "--site", "S2=kiosk", code=2)
+    machines.run("S1", "exchange", "release", "no-such-id", "--actor", "a", "--reason", "b", code=2)
+
+
+def test_a_machine_that_is_no_node_is_told_what_to_write(machines: Machines) -> None:
+    (machines.folder / "S1" / "clientsync.toml").write_text("")
+    machines.run("S1", "exchange", "sync", code=2)

@@ -1,0 +1,134 @@
+"""Databases that were restored, copied or lost: nothing new is dropped in silence, and what is unclear is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clientsync.exchange import tables as t
+from clientsync.exchange.catalogue import HEAD_OFFICE
+from clientsync.exchange.diagnosing import test_connection as diagnose
+from clientsync.exchange.lists import received, sent
+from clientsync.exchange.nodes import errors_of
+from clientsync.exchange.syncing import ExchangeRefused
+from clientsync.exchange.tracing import trace
+from connectors.retail import tables as retail
+from tests.support.exchange_world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    made.item("I1")
+    made.rounds(2)
+    yield made
+    made.close()
+
+
+def bills(world: World) -> set[str]:
+    return {row["number"] for row in world.rows(HEAD_OFFICE, retail.bill)}
+
+
+def test_a_number_that_a_restored_store_uses_again_is_a_fork_in_sight(world: World) -> None:
+    copy = world.backup("S1")
+    world.bill("S1", "S1-1", net=1000)
+    world.sync("S1")
+    world.sync(HEAD_OFFICE)
+    world.restore("S1", copy)
+    world.bill("S1", "S1-1", net=7700)
+    world.bill("S1", "S1-2", net=500)
+    world.rounds(2)
+    assert {row["number"]: row["net"] for row in world.rows(HEAD_OFFICE, retail.bill)} == {
+        "S1-1": 1000,
+        "S1-2": 500,
+    }
+    (held,) = received(world.nodes[HEAD_OFFICE], states=("QUARANTINED",))
+    assert held["code"] == "FORK"
+    assert {one["code"] for one in errors_of(world.nodes["S1"].engine)} == {"RESTORED"}
+
+
+def test_a_head_office_that_was_restored_takes_again_what_it_lost_and_processed_is_taken_back(
+    world: World,
+) -> None:
+    copy = world.backup(HEAD_OFFICE)
+    world.bill("S1", "S1-1")
+    world.rounds(2)
+    assert sent(world.nodes["S1"])[0]["status"] == "PROCESSED"
+    world.restore(HEAD_OFFICE, copy)
+    assert not bills(world)
+    world.fuse.stop_at = "exchange_receive_before"
+    with pytest.raises(BaseException, match="exchange_receive_before"):
+        world.sync(HEAD_OFFICE)
+    world.free(HEAD_OFFICE)
+    world.sync("S1")
+    (batch,) = world.rows("S1", t.batch_out)
+    assert batch["state"] == "UPLOADED"
+    world.rounds(2)
+    assert bills(world) == {"S1-1"}
+    (batch,) = world.rows("S1", t.batch_out)
+    assert batch["state"] == "PROCESSED"
+
+
+def test_a_mailbox_that_was_restored_is_filled_again_by_both_sides(world: World) -> None:
+    copy = world.backup("mailbox")
+    world.bill("S1", "S1-1")
+    world.sync("S1")
+    world.restore("mailbox", copy)
+    world.rounds(3)
+    assert bills(world) == {"S1-1"}
+    assert {one["status"] for one in sent(world.nodes["S1"])} == {"PROCESSED"}
+    assert "MAILBOX_RESTORED" in {one["code"] for one in errors_of(world.nodes["S1"].engine)}
+
+
+def test_a_copy_of_a_store_takes_its_place_and_the_other_one_is_refused(world: World, tmp_path: Path) -> None:
+    original = world.backup("S1")
+    world.bill("S1", "S1-1")
+    world.sync("S1")
+    newer = world.backup("S1")
+    world.restore("S1", original)
+    world.bill("S1", "S1-9")
+    world.sync("S1")
+    world.restore("S1", newer)
+    with pytest.raises(ExchangeRefused, match="taken the place"):
+        world.sync("S1")
+    assert errors_of(world.nodes["S1"].engine)[0]["code"] == "CLONE"
+
+
+@pytest.mark.parametrize(
+    ("after", "words"),
+    [
+        (0, "waits for the next sync"),
+        (1, "has not answered"),
+        (3, "has processed it"),
+    ],
+)
+def test_a_trace_says_how_far_a_bill_came(world: World, after: int, words: str) -> None:
+    world.bill("S1", "S1-1")
+    for name in ("S1", HEAD_OFFICE, "S1")[:after]:
+        world.sync(name)
+    assert words in trace(world.nodes["S1"], world.mailbox, "S1-1")[-1].words
+
+
+def test_a_trace_of_what_goes_to_nobody_says_by_which_rule(world: World) -> None:
+    order = {"number": "T1", "site": "S2", "on_day": "2026-11-27", "lines": []}
+    world.enter(HEAD_OFFICE, "transfer_order", order)  # S2 is an outright store
+    world.sync(HEAD_OFFICE)
+    (*_, last) = trace(world.nodes[HEAD_OFFICE], world.mailbox, "T1")
+    assert not last.is_done
+    assert "goes to nobody: to the stores in site of type consignment" in last.words
+
+
+def test_a_trace_of_what_nobody_wrote_says_so(world: World) -> None:
+    (only,) = trace(world.nodes["S1"], world.mailbox, "S1-404")
+    assert "neither wrote nor received" in only.words
+
+
+def test_a_closed_port_and_an_unknown_name_are_told_in_the_words_of_a_firewall() -> None:
+    (name,) = diagnose("postgresql://u:p@no-such-host.invalid/web", "S1")
+    assert (name.name, name.is_good) == ("name", False)
+    *_, port = diagnose("postgresql://u:p@127.0.0.1:1/web", "S1")
+    assert port.name == "port"
+    assert "port 1 is refused" in port.words
+    assert "firewall" in port.words
