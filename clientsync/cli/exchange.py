@@ -11,7 +11,6 @@ import typer
 from clientsync.cli.screen import EXIT_ERROR, EXIT_NOT_DONE, open_services, put, put_json, put_table, say
 
 if TYPE_CHECKING:
-    from clientsync.config import ExchangeSettings
     from clientsync.exchange.mailbox import Mailbox
     from clientsync.exchange.nodes import Node
 
@@ -22,56 +21,20 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")
 Limit = Annotated[int, typer.Option("--limit", min=1, help="How many, the newest first.")]
 
 
-def _settings() -> ExchangeSettings:
-    from clientsync.config import settings
-    from clientsync.errors import ConfigError
-
-    found = settings().exchange
-    if found is None:
-        raise ConfigError(
-            "This machine is no node yet. Add [exchange] with node_id, database_url and mailbox_url to clientsync.toml."
-        )
-    return found
-
-
-def _mailbox_url(configured: ExchangeSettings) -> str:
-    from sqlalchemy.engine import make_url
-
-    from clientsync.secrets.references import resolve
-
-    if not configured.mailbox_password:
-        return configured.mailbox_url
-    password = resolve(configured.mailbox_password).get_secret_value()
-    return make_url(configured.mailbox_url).set(password=password).render_as_string(hide_password=False)
-
-
 @contextmanager
 def _node() -> Iterator[Node]:
-    from clientsync.database import open_engine
-    from clientsync.exchange.envelopes import Signer
-    from clientsync.exchange.nodes import Node
-    from clientsync.registry import load_dotted
-    from clientsync.secrets.references import resolve
+    from clientsync.sync.exchange_nodes import opened_node
 
-    configured = _settings()
-    with open_services():
-        signer = Signer(bytes.fromhex(resolve(configured.signing_key).get_secret_value()))
-    engine = open_engine(configured.database_url)
-    try:
-        yield Node(engine, configured.node_id, load_dotted(configured.catalogue)(), signer)
-    finally:
-        engine.dispose()
+    with open_services(), opened_node() as node:
+        yield node
 
 
 @contextmanager
 def _mailbox() -> Iterator[Mailbox]:
-    from clientsync.exchange.mailbox import open_mailbox
+    from clientsync.sync.exchange_nodes import opened_mailbox
 
-    mailbox = open_mailbox(_mailbox_url(_settings()))
-    try:
+    with opened_mailbox() as mailbox:
         yield mailbox
-    finally:
-        mailbox.close()
 
 
 @app.command(name="new-key")
@@ -84,8 +47,9 @@ def new_key() -> None:
     from clientsync.errors import InvalidInput
     from clientsync.exchange.envelopes import Signer
     from clientsync.secrets.vault import Vault
+    from clientsync.sync.exchange_nodes import exchange_settings
 
-    scheme, _, name = _settings().signing_key.partition(":")
+    scheme, _, name = exchange_settings().signing_key.partition(":")
     if scheme != "vault":
         raise InvalidInput(f"The key is not in the vault but at {scheme}:. Make it there.")
     with open_services() as services:
@@ -121,6 +85,7 @@ def setup(
     from clientsync.errors import InvalidInput
     from clientsync.exchange.catalogue import STORE_TYPES
     from clientsync.exchange.nodes import prepare
+    from clientsync.sync.exchange_nodes import exchange_settings
 
     def pairs(given: list[str] | None) -> dict[str, str]:
         found = dict(one.partition("=")[::2] for one in given or ())
@@ -132,7 +97,7 @@ def setup(
     for name, kind in sites.items():
         if kind not in STORE_TYPES:
             raise InvalidInput(f"{name} cannot be {kind!r}. Valid: {', '.join(STORE_TYPES)}.")
-    configured = _settings()
+    configured = exchange_settings()
     engine = open_engine(configured.database_url)
     try:
         prepare(
@@ -187,9 +152,12 @@ def test_connection(as_json: AsJson = False) -> None:
     Example: clientsync exchange test-connection
     """
     from clientsync.exchange.diagnosing import test_connection as diagnose
+    from clientsync.sync.exchange_nodes import exchange_settings, mailbox_url
 
-    configured = _settings()
-    checks = diagnose(_mailbox_url(configured), configured.node_id)
+    configured = exchange_settings()
+    with open_services():
+        url = mailbox_url(configured)
+    checks = diagnose(url, configured.node_id)
     if as_json:
         put_json([{"step": one.name, "good": one.is_good, "words": one.words} for one in checks])
     else:
@@ -202,7 +170,13 @@ def test_connection(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def sync(as_json: AsJson = False) -> None:
+def sync(
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="At the head office: these stores, repeatable; else all."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Receive, apply and answer, then pack and send, once.
 
     Example: clientsync exchange sync
@@ -210,7 +184,7 @@ def sync(as_json: AsJson = False) -> None:
     from clientsync.exchange.syncing import sync as run
 
     with _node() as node, _mailbox() as mailbox:
-        result = run(node, mailbox, lambda phase, number: say(f"  {phase}: {number}"))
+        result = run(node, mailbox, lambda phase, number: say(f"  {phase}: {number}"), only=only or ())
     if as_json:
         put_json(vars(result))
     else:

@@ -7,7 +7,7 @@ numbered but not brought is numbered anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -148,8 +148,8 @@ def _pack_again(node: Node, connection: Connection, peer: str, ids: list[str]) -
     number_batches(node, connection, peer, [(part, body_of(part)) for part in chunks(documents)])
 
 
-def upload(node: Node, mailbox: Mailbox, lease: Lease) -> int:
-    """Bring every packed batch to the mailbox, in order, and return how many documents they hold.
+def upload(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) -> int:
+    """Bring every packed batch for some peers to the mailbox, in order; return how many documents they hold.
 
     Raises:
         ForkFound: the mailbox holds another batch under one of the numbers; the next sync begins a new epoch.
@@ -160,7 +160,7 @@ def upload(node: Node, mailbox: Mailbox, lease: Lease) -> int:
         with node.engine.connect() as connection:
             rows = connection.execute(
                 select(t.batch_out)
-                .where(t.batch_out.c.state == "PACKED")
+                .where(t.batch_out.c.state == "PACKED", t.batch_out.c.peer.in_(peers))
                 .order_by(t.batch_out.c.peer, t.batch_out.c.epoch, t.batch_out.c.seq)
                 .limit(AT_ONCE * 5)
             ).all()

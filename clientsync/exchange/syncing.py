@@ -6,7 +6,7 @@ cannot be applied. A peer of another major version, or a database whose place an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -30,6 +30,8 @@ from clientsync.exchange.resending import send_object
 from clientsync.exchange.sending import check_restored, collect, rewind, upload
 
 Progress = Callable[[str, int], None]
+PHASES = ("receive", "apply", "answer", "collect", "pack", "upload")
+"""The phases of a sync in their order, as ``progress`` names them."""
 
 
 class ExchangeRefused(SyncError):
@@ -71,15 +73,22 @@ def software_version() -> str:
     return version("clientsync")
 
 
-def sync(node: Node, mailbox: Mailbox, progress: Progress = lambda phase, number: None) -> SyncResult:
+def sync(
+    node: Node,
+    mailbox: Mailbox,
+    progress: Progress = lambda phase, number: None,
+    only: Sequence[str] = (),
+) -> SyncResult:
     """Receive, apply, answer, collect, pack and send once.
 
     Args:
         node: whose sync it is.
         mailbox: opened with the login of the node.
         progress: called after every phase with its name and number.
+        only: peers with whom documents are exchanged; empty: all. What is packed for the others waits for their turn.
 
     Raises:
+        InvalidInput: ``only`` names a node that is not known; lists those that are.
         AlreadyRunning: a sync of this node runs.
         ExchangeRefused: versions do not fit, or another database has taken the place of this one.
         WarehouseError: the mailbox or this database cannot be reached; nothing is lost.
@@ -87,17 +96,22 @@ def sync(node: Node, mailbox: Mailbox, progress: Progress = lambda phase, number
     lease = take_lease(node)
     result = SyncResult(node.node_id)
     try:
-        _sync(node, mailbox, lease, result, progress)
+        _sync(node, mailbox, lease, result, progress, only)
     finally:
         give_back(node, lease)
     return result
 
 
-def _sync(node: Node, mailbox: Mailbox, lease: Lease, result: SyncResult, progress: Progress) -> None:
+def _sync(
+    node: Node, mailbox: Mailbox, lease: Lease, result: SyncResult, progress: Progress, only: Sequence[str]
+) -> None:
     peers = _handshake(node, mailbox, lease, result)
+    unknown = sorted(set(only) - set(peers))
+    if unknown:
+        raise InvalidInput(f"{', '.join(unknown)} is not known here. Valid: {', '.join(peers)}.")
     check_set_back(node, mailbox, lease)
     _handle_requests(node, mailbox, lease)
-    fitting = [one for one in peers if one not in result.refused]
+    fitting = [one for one in only or peers if one not in result.refused]
 
     def phase(name: str, work: Callable[[], int], *, may_fail: bool = False) -> None:
         try:
@@ -123,10 +137,10 @@ def _sync(node: Node, mailbox: Mailbox, lease: Lease, result: SyncResult, progre
     check_restored(node, mailbox, lease)
     phase("pack", lambda: pack(node, lease))
     try:
-        phase("upload", lambda: upload(node, mailbox, lease))
+        phase("upload", lambda: upload(node, mailbox, lease, fitting))
     except ForkFound:
         check_restored(node, mailbox, lease)
-        phase("upload", lambda: upload(node, mailbox, lease))
+        phase("upload", lambda: upload(node, mailbox, lease, fitting))
     _ask_for_missing(node, mailbox)
     _beat(node, mailbox)
     with reading(node.engine) as connection:

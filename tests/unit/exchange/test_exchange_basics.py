@@ -14,7 +14,7 @@ from clientsync.exchange.capturing import remove
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.lists import control_totals, received, received_totals, sent
 from clientsync.exchange.nodes import errors_of, take_lease
-from clientsync.exchange.syncing import ExchangeRefused
+from clientsync.exchange.syncing import ExchangeRefused, sync
 from connectors.retail import tables as retail
 from tests.support.exchange_world import DAY, World
 
@@ -165,3 +165,30 @@ def test_the_rule_that_chose_the_receivers_is_kept_with_the_document(world: Worl
     world.sync(HEAD_OFFICE)
     (row,) = world.rows(HEAD_OFFICE, t.document)
     assert (json.loads(row["receivers"]), row["rule"]) == (["S1", "S2"], "to every store")
+
+
+def test_a_head_office_sends_to_chosen_stores_only_and_the_others_get_theirs_later(world: World) -> None:
+    world.item("I1")
+    node = world.nodes[HEAD_OFFICE]
+    assert sync(node, world.mailbox, only=["S2"]).counts["upload"] == 1
+    assert {one["to"]: one["status"] for one in sent(node)} == {"S1": "WAITING", "S2": "UPLOADED"}
+    world.rounds(1)
+    assert {one["to"]: one["status"] for one in sent(node)} == {"S1": "UPLOADED", "S2": "PROCESSED"}
+
+
+def test_a_store_that_is_not_known_is_refused_with_those_that_are(world: World) -> None:
+    with pytest.raises(InvalidInput, match=r"S9 is not known here\. Valid: S1, S2"):
+        sync(world.nodes[HEAD_OFFICE], world.mailbox, only=["S9"])
+
+
+def test_nothing_is_brought_to_a_store_of_another_major_version(world: World) -> None:
+    world.rounds(1)
+    beat = world.mailbox.beats(["S1"])["S1"]
+    world.mailbox.beat("S1", beat["incarnation"], {**beat, "software": "99.0.0"})
+    world.item("I1")
+    result = world.sync(HEAD_OFFICE)
+    assert "major version differs" in result.refused["S1"]
+    assert {one["to"]: one["status"] for one in sent(world.nodes[HEAD_OFFICE])} == {
+        "S1": "WAITING",
+        "S2": "UPLOADED",
+    }

@@ -78,10 +78,10 @@ def marked_without_the_effect(patch: pytest.MonkeyPatch) -> None:
 def an_answer_promotes_what_is_not_there(patch: pytest.MonkeyPatch) -> None:
     original = sending.upload
 
-    def hasty(node: Any, mailbox: Any, lease: Any) -> int:
+    def hasty(node: Any, mailbox: Any, lease: Any, peers: Any) -> int:
         with node.writing("uploaded", lease) as connection:
             connection.execute(t.batch_out.update().values(state="UPLOADED"))
-        return original(node, mailbox, lease)
+        return original(node, mailbox, lease, peers)
 
     patch.setattr(syncing, "upload", hasty)
 

@@ -1,0 +1,75 @@
+"""This machine's node of the exchange, opened as the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.engine import make_url
+
+from clientsync.config import ExchangeSettings, settings
+from clientsync.database import open_engine
+from clientsync.errors import ConfigError
+from clientsync.exchange.envelopes import Signer
+from clientsync.exchange.mailbox import Mailbox, open_mailbox
+from clientsync.exchange.nodes import Node
+from clientsync.registry import load_dotted
+from clientsync.secrets.references import resolve
+
+
+def exchange_settings() -> ExchangeSettings:
+    """Return the settings of the exchange.
+
+    Raises:
+        ConfigError: this machine is no node; says what to write.
+    """
+    found = settings().exchange
+    if found is None:
+        raise ConfigError(
+            "This machine is no node yet. Add [exchange] with node_id, database_url and mailbox_url to "
+            "clientsync.toml."
+        )
+    return found
+
+
+def mailbox_url(configured: ExchangeSettings) -> str:
+    """Return the URL of the mailbox with its password.
+
+    Raises:
+        MissingSecret: the password cannot be found where its reference says.
+    """
+    if not configured.mailbox_password:
+        return configured.mailbox_url
+    password = resolve(configured.mailbox_password).get_secret_value()
+    return make_url(configured.mailbox_url).set(password=password).render_as_string(hide_password=False)
+
+
+@contextmanager
+def opened_node() -> Iterator[Node]:
+    """Yield the node of this machine; a vault that its key lies in must be open.
+
+    Raises:
+        ConfigError: this machine is no node.
+        MissingSecret: its key cannot be found where its reference says.
+    """
+    configured = exchange_settings()
+    signer = Signer(bytes.fromhex(resolve(configured.signing_key).get_secret_value()))
+    engine = open_engine(configured.database_url)
+    try:
+        yield Node(engine, configured.node_id, load_dotted(configured.catalogue)(), signer)
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def opened_mailbox() -> Iterator[Mailbox]:
+    """Yield the mailbox of this machine's node.
+
+    Raises:
+        ConfigError: this machine is no node.
+    """
+    mailbox = open_mailbox(mailbox_url(exchange_settings()))
+    try:
+        yield mailbox
+    finally:
+        mailbox.close()
