@@ -1,5 +1,6 @@
 """``make demo``: a practice with 25 simulated clients has its first night, imports books and reconciles, and ends.
 
+Before the end a head office and its stores exchange documents, one of them without a network for a while.
 Two of the clients do not answer before the night, one has a failing portal, one a second factor: what a morning
 looks like.
 """
@@ -89,6 +90,10 @@ def show(console: Console, stack: Stack) -> None:
         "\n[bold]6.[/bold] What does not agree: books, statements, ledgers and demands, under Prefect …\n"
     )
     stack.run(["-m", "deployments.night", "reconcile", "gst", "tds"], quiet=False)
+    console.print(
+        "\n[bold]7.[/bold] A head office and three stores, one of them without a network for a while …\n"
+    )
+    stack.run(["-m", "simulators.retail.shops", "--folder", str(stack.home / "retail")], quiet=False)
 
 
 def bring_books(stack: Stack) -> None:

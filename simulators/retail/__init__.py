@@ -1,0 +1,1 @@
+"""A retailer at work: a head office, stores, and what they write in a day."""
