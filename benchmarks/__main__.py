@@ -13,6 +13,7 @@ BENCHMARKS = {
     "tds": "benchmarks.tds",
     "matching": "benchmarks.matching",
     "workbook": "benchmarks.workbook",
+    "exchange": "benchmarks.exchange",
 }
 
 

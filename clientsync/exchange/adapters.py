@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy import JSON, Connection, Table, delete, select
 
+from clientsync.database import insert_rows
 from clientsync.exchange.capturing import upsert
-from clientsync.exchange.documents import Document
+from clientsync.exchange.documents import Document, canonical
 from clientsync.exchange.stored import parts_of
 
 
@@ -86,7 +87,7 @@ class TableAdapter:
         names = [column.name for column in self.table.columns]
         rows = [{name: body[name] for name in names} for body in bodies]
         if self.is_frozen:
-            connection.execute(self.table.insert(), rows)
+            insert_rows(connection, self.table, names, [self._values(self.table, names, row) for row in rows])
         else:
             put = upsert(connection)(self.table)
             changed = {name: put.excluded[name] for name in names if name != self.key}
@@ -103,7 +104,15 @@ class TableAdapter:
             for number, line in enumerate(body["lines"], start=1)
         ]
         if rows:
-            connection.execute(self.lines.insert(), rows)
+            names = [self.parent, "line", *fields]
+            insert_rows(connection, self.lines, names, [self._values(self.lines, names, row) for row in rows])
+
+    @staticmethod
+    def _values(table: Table, names: Sequence[str], row: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the values of a row as the driver stores them: JSON as text."""
+        return tuple(
+            canonical(row[name]) if isinstance(table.c[name].type, JSON) else row[name] for name in names
+        )
 
     def existing(self, connection: Connection, keys: Collection[str]) -> set[str]:
         """Return those keys that exist."""

@@ -7,17 +7,17 @@ versions of the same object, and documents that need it. All else is applied.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
+from clientsync.database import insert_rows
 from clientsync.errors import IntegrityBroken
 from clientsync.exchange import tables as t
-from clientsync.exchange.capturing import upsert
 from clientsync.exchange.catalogue import DocType, DocumentRefused, Key
 from clientsync.exchange.documents import Document
 from clientsync.exchange.nodes import Lease, Node, moment
@@ -273,54 +273,37 @@ def _runs(node: Node, verdicts: Iterable[Verdict]) -> Iterable[tuple[DocType, li
 
 def _settle(connection: Connection, peer: str, verdicts: Sequence[Verdict]) -> None:
     at = moment()
-    changed = [one for one in verdicts if (one.state, one.code, one.blocked_by) != _before(one.row)]
-    if changed:
+    alike: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for one in verdicts:
+        if (one.state, one.code, one.blocked_by) != _before(one.row):
+            said = (one.state, one.code, one.reason, one.blocked_by, one.row.attempts + 1)
+            alike[one.row.epoch, one.row.seq, said].append(one.row.idx)
+    for (epoch, seq, (state, code, reason, blocked_by, attempts)), places in alike.items():
         connection.execute(
             update(t.inbox)
             .where(
                 t.inbox.c.peer == peer,
-                t.inbox.c.epoch == bindparam("b_epoch"),
-                t.inbox.c.seq == bindparam("b_seq"),
-                t.inbox.c.idx == bindparam("b_idx"),
+                t.inbox.c.epoch == epoch,
+                t.inbox.c.seq == seq,
+                t.inbox.c.idx.in_(places),
             )
             .values(
-                {
-                    name: bindparam(f"v_{name}")
-                    for name in (
-                        "state",
-                        "error_class",
-                        "code",
-                        "reason",
-                        "blocked_by",
-                        "attempts",
-                        "settled_at",
-                    )
-                }
-            ),
-            [
-                {
-                    "b_epoch": one.row.epoch,
-                    "b_seq": one.row.seq,
-                    "b_idx": one.row.idx,
-                    "v_state": one.state,
-                    "v_error_class": "DOCUMENT" if one.state in OPEN else "",
-                    "v_code": one.code,
-                    "v_reason": one.reason,
-                    "v_blocked_by": one.blocked_by,
-                    "v_attempts": one.row.attempts + 1,
-                    "v_settled_at": "" if one.state in OPEN else at,
-                }
-                for one in changed
-            ],
+                state=state,
+                error_class="DOCUMENT" if state in OPEN else "",
+                code=code,
+                reason=reason,
+                blocked_by=blocked_by,
+                attempts=attempts,
+                settled_at="" if state in OPEN else at,
+            )
         )
     done = [one.document for one in verdicts if one.has_effect]
     if done:
-        connection.execute(
-            t.applied.insert(),
-            [
-                {"origin": peer, "document_id": one.document_id, "sha256": one.sha256, "applied_at": at}
-                for one in done
-            ],
+        insert_rows(
+            connection,
+            t.applied,
+            ("origin", "document_id", "sha256", "applied_at"),
+            [(peer, one.document_id, one.sha256, at) for one in done],
         )
         see(connection, peer, done)
 
@@ -332,20 +315,28 @@ def _before(row: Any) -> tuple[str, str, str]:
 def see(connection: Connection, peer: str, documents: Iterable[Document]) -> None:
     """Note the newest versions of objects of a sender."""
     newest = {one.aggregate: one for one in documents}
-    put = upsert(connection)(t.seen)
-    connection.execute(
-        put.on_conflict_do_update(
-            index_elements=["origin", "doc_type", "key"],
-            set_={"version": put.excluded.version, "op": put.excluded.op},
-        ),
+    there: set[Key] = set()
+    for part in parts_of(sorted({one.key for one in newest.values()})):
+        there.update(
+            (row.doc_type, row.key)
+            for row in connection.execute(
+                select(t.seen.c.doc_type, t.seen.c.key).where(t.seen.c.origin == peer, t.seen.c.key.in_(part))
+            )
+        )
+    insert_rows(
+        connection,
+        t.seen,
+        ("origin", "doc_type", "key", "version", "op"),
         [
-            {
-                "origin": peer,
-                "doc_type": one.doc_type,
-                "key": one.key,
-                "version": one.version,
-                "op": one.op,
-            }
+            (peer, one.doc_type, one.key, one.version, one.op)
             for one in newest.values()
+            if one.aggregate not in there
         ],
     )
+    for one in newest.values():
+        if one.aggregate in there:
+            connection.execute(
+                update(t.seen)
+                .where(t.seen.c.origin == peer, t.seen.c.doc_type == one.doc_type, t.seen.c.key == one.key)
+                .values(version=one.version, op=one.op)
+            )

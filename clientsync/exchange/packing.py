@@ -14,14 +14,20 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from clientsync.database import insert_rows
 from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import upsert
 from clientsync.exchange.catalogue import DocType, Site
 from clientsync.exchange.documents import Document, canonical, digest, document_id
 from clientsync.exchange.envelopes import body_of, chunks, sealed
 from clientsync.exchange.nodes import Lease, Node, moment, note_error
+from clientsync.exchange.stored import parts_of
 
 EVENTS_AT_ONCE = 10_000
+_DOCUMENT_COLUMNS = (
+    "document_id", "event_id", "doc_type", "schema_version", "op", "key", "version", "business_date", "deps",
+    "quantity", "net", "tax", "tender", "sha256", "body", "receivers", "rule", "created_at",
+)  # fmt: skip
 
 
 def pack(node: Node, lease: Lease) -> int:
@@ -143,30 +149,38 @@ def _store(
     made: Sequence[Document],
     receivers: Mapping[str, tuple[tuple[str, ...], str]],
 ) -> None:
-    connection.execute(
-        upsert(connection)(t.document).on_conflict_do_nothing(),
+    there: set[str] = set()
+    for part in parts_of([one.document_id for one in made]):
+        there.update(
+            connection.execute(
+                select(t.document.c.document_id).where(t.document.c.document_id.in_(part))
+            ).scalars()
+        )
+    at = moment()
+    insert_rows(
+        connection,
+        t.document,
+        _DOCUMENT_COLUMNS,
         [
-            {
-                "document_id": one.document_id,
-                "event_id": one.event_id,
-                "doc_type": one.doc_type,
-                "schema_version": one.schema_version,
-                "op": one.op,
-                "key": one.key,
-                "version": one.version,
-                "business_date": one.business_date,
-                "deps": canonical([list(dep) for dep in one.deps]),
-                "quantity": one.control.quantity,
-                "net": one.control.net,
-                "tax": one.control.tax,
-                "tender": one.control.tender,
-                "sha256": one.sha256,
-                "body": one.text,
-                "receivers": canonical(list(receivers[one.document_id][0])),
-                "rule": receivers[one.document_id][1],
-                "created_at": moment(),
-            }
+            (
+                one.document_id,
+                one.event_id,
+                one.doc_type,
+                one.schema_version,
+                one.op,
+                one.key,
+                one.version,
+                one.business_date,
+                canonical([list(dep) for dep in one.deps]),
+                *one.control.as_list(),
+                one.sha256,
+                one.text,
+                canonical(list(receivers[one.document_id][0])),
+                receivers[one.document_id][1],
+                at,
+            )
             for one in made
+            if one.document_id not in there
         ],
     )
 
@@ -246,12 +260,11 @@ def number_batches(
                 packed_at=moment(),
             )
         )
-        connection.execute(
-            insert(t.batch_item),
-            [
-                {"peer": peer, "epoch": epoch, "seq": seq, "idx": idx, "document_id": one.document_id}
-                for idx, one in enumerate(documents)
-            ],
+        insert_rows(
+            connection,
+            t.batch_item,
+            ("peer", "epoch", "seq", "idx", "document_id"),
+            [(peer, epoch, seq, idx, one.document_id) for idx, one in enumerate(documents)],
         )
         seq, last = seq + 1, batch.hash
     connection.execute(
@@ -272,19 +285,22 @@ def _carry(connection: Connection, peer: str, documents: Sequence[Document]) -> 
             )
         )
         last.update({(doc_type, row.key): row.version for row in rows})
+    there = set(last)
     before = []
     for one in documents:
         before.append(last.get(one.aggregate, 0))
         last[one.aggregate] = one.version
-    put = upsert(connection)(t.carried)
-    connection.execute(
-        put.on_conflict_do_update(
-            index_elements=["peer", "doc_type", "key"], set_={"version": put.excluded.version}
-        ),
-        [
-            {"peer": peer, "doc_type": doc_type, "key": key, "version": last[doc_type, key]}
-            for doc_type, keys in keys_by_type.items()
-            for key in sorted(keys)
-        ],
+    fresh = {key for key in last if key not in there}
+    insert_rows(
+        connection,
+        t.carried,
+        ("peer", "doc_type", "key", "version"),
+        [(peer, doc_type, key, last[doc_type, key]) for doc_type, key in sorted(fresh)],
     )
+    for doc_type, key in sorted(there):
+        connection.execute(
+            update(t.carried)
+            .where(t.carried.c.peer == peer, t.carried.c.doc_type == doc_type, t.carried.c.key == key)
+            .values(version=last[doc_type, key])
+        )
     return before

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from sqlalchemy import insert, select, update
 
+from clientsync.database import insert_rows
 from clientsync.exchange import tables as t
 from clientsync.exchange.documents import Document, canonical
 from clientsync.exchange.envelopes import Batch, EnvelopeBroken, opened
@@ -18,6 +19,10 @@ from clientsync.exchange.mailbox import Mailbox
 from clientsync.exchange.nodes import Lease, Node, moment, note_error
 
 _Place = tuple[int, int, str]
+_COLUMNS = (
+    "peer", "epoch", "seq", "idx", "document_id", "event_id", "doc_type", "schema_version", "op", "key", "version",
+    "before", "business_date", "deps", "quantity", "net", "tax", "tender", "sha256", "body", "state", "received_at",
+)  # fmt: skip
 
 
 def check_set_back(node: Node, mailbox: Mailbox, lease: Lease) -> bool:
@@ -150,33 +155,32 @@ def _take(
                 received_at=at,
             )
         )
-        connection.execute(
-            insert(t.inbox),
+        insert_rows(
+            connection,
+            t.inbox,
+            _COLUMNS,
             [
-                {
-                    "peer": batch.sender,
-                    "epoch": batch.epoch,
-                    "seq": batch.seq,
-                    "idx": idx,
-                    "document_id": one.document_id,
-                    "event_id": one.event_id,
-                    "doc_type": one.doc_type,
-                    "schema_version": one.schema_version,
-                    "op": one.op,
-                    "key": one.key,
-                    "version": one.version,
-                    "before": previous,
-                    "business_date": one.business_date,
-                    "deps": canonical([list(dep) for dep in one.deps]),
-                    "quantity": one.control.quantity,
-                    "net": one.control.net,
-                    "tax": one.control.tax,
-                    "tender": one.control.tender,
-                    "sha256": one.sha256,
-                    "body": one.text,
-                    "state": "RECEIVED",
-                    "received_at": at,
-                }
+                (
+                    batch.sender,
+                    batch.epoch,
+                    batch.seq,
+                    idx,
+                    one.document_id,
+                    one.event_id,
+                    one.doc_type,
+                    one.schema_version,
+                    one.op,
+                    one.key,
+                    one.version,
+                    previous,
+                    one.business_date,
+                    canonical([list(dep) for dep in one.deps]),
+                    *one.control.as_list(),
+                    one.sha256,
+                    one.text,
+                    "RECEIVED",
+                    at,
+                )
                 for idx, (one, previous) in enumerate(zip(documents, before, strict=True))
             ],
         )

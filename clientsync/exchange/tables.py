@@ -17,11 +17,11 @@ def _key(name: str) -> Column[str]:
 
 
 def _text(name: str, default: str = "") -> Column[str]:
-    return Column(name, Text, nullable=False, default=default, server_default=default)
+    return Column(name, Text, nullable=False, server_default=default)
 
 
 def _number(name: str, default: int = 0) -> Column[int]:
-    return Column(name, _LONG, nullable=False, default=default, server_default=text(str(default)))
+    return Column(name, _LONG, nullable=False, server_default=text(str(default)))
 
 
 node = Table(

@@ -12,7 +12,7 @@ import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from clientsync.clock import today
 from clientsync.database import open_engine
@@ -130,6 +130,14 @@ class Retailer:
         """Sync a node once and return the sentence."""
         return sync(self.nodes[name], self.mailbox).sentence
 
+    def __enter__(self) -> Self:
+        """Return itself; its databases are closed at the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close every database."""
+        self.close()
+
     def close(self) -> None:
         """Close every database."""
         self.mailbox.close()
@@ -153,11 +161,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
-    retailer = Retailer(options.folder, options.stores, options.seed)
-    try:
+    with Retailer(options.folder, options.stores, options.seed) as retailer:
         return _play(retailer, options.bills, options.items)
-    finally:
-        retailer.close()
 
 
 def _play(retailer: Retailer, bills: int, items: int) -> int:

