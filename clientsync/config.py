@@ -330,11 +330,15 @@ def load_settings() -> Settings:
         raise InvalidInput(f"{config_file()} is not valid TOML: {error}.") from None
 
 
+_SECTIONS: dict[str, type[BaseModel]] = {"providers": ProviderSettings, "exchange": ExchangeSettings}
+
+
 def _explained(error: ValidationError) -> InvalidInput | UnknownName:
     first = error.errors(include_input=False, include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        inside = ProviderSettings if len(first["loc"]) > 1 else Settings
+        name = str(first["loc"][0])
+        inside = _SECTIONS.get(name, Settings) if len(first["loc"]) > 1 else Settings
         return UnknownName("setting", where, sorted(inside.model_fields))
     return InvalidInput(f"The setting {where or 'file'} cannot be used: {first['msg']}.")
 
@@ -354,6 +358,7 @@ def describe_settings() -> Iterator[tuple[str, str, str, str]]:
     """Yield name, type, default and description of every setting, for the generated documentation."""
     yield from _describe(Settings, "")
     yield from _describe(ProviderSettings, "providers.<name>.")
+    yield from _describe(ExchangeSettings, "exchange.")
 
 
 _DERIVED = {

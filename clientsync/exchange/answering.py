@@ -44,9 +44,7 @@ def answer(node: Node, mailbox: Mailbox, lease: Lease) -> int:
             connection.execute(
                 update(t.batch_in)
                 .where(
-                    t.batch_in.c.peer == one.sender,
-                    t.batch_in.c.epoch == one.epoch,
-                    t.batch_in.c.seq == one.seq,
+                    t.at(t.batch_in, one.sender, one.epoch, one.seq),
                     t.batch_in.c.rev == one.rev,
                 )
                 .values(is_posted=1)
@@ -90,9 +88,7 @@ def _number_changed(node: Node, connection: Connection) -> None:
             continue
         connection.execute(
             update(t.batch_in)
-            .where(
-                t.batch_in.c.peer == row.peer, t.batch_in.c.epoch == row.epoch, t.batch_in.c.seq == row.seq
-            )
+            .where(t.at(t.batch_in, row.peer, row.epoch, row.seq))
             .values(answer=said, rev=number, is_posted=0)
         )
         number += 1

@@ -150,9 +150,7 @@ def _why(error: Exception) -> tuple[str, str]:
 def _rows(connection: Connection, peer: str, epoch: int, seq: int) -> Sequence[Any]:
     return connection.execute(
         select(t.inbox)
-        .where(
-            t.inbox.c.peer == peer, t.inbox.c.epoch == epoch, t.inbox.c.seq == seq, t.inbox.c.state.in_(OPEN)
-        )
+        .where(t.at(t.inbox, peer, epoch, seq), t.inbox.c.state.in_(OPEN))
         .order_by(t.inbox.c.idx)
     ).all()
 

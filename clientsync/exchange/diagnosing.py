@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from clientsync.clock import now
 from clientsync.database import reading
 from clientsync.errors import WarehouseError
-from clientsync.exchange.mailbox import Mailbox, mb_batch
+from clientsync.exchange.mailbox import Mailbox, mb_batch, open_mailbox
 
 SECONDS = 5
 CLOCK_WARNS = 300
@@ -34,8 +34,6 @@ def test_connection(url: str, node_id: str) -> list[Check]:
         url: of the mailbox, with the password.
         node_id: whose login it is.
     """
-    from clientsync.exchange.mailbox import open_mailbox
-
     parsed = make_url(url)
     done: list[Check] = []
     if parsed.get_backend_name() == "postgresql" and not str(parsed.host or "").startswith("/"):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -170,8 +169,3 @@ def from_sent(values: Any) -> Document:
     if found.op not in OPS:
         raise ValueError(f"document {found.document_id} has the unknown operation {found.op[:20]!r}")
     return found
-
-
-def control_of(values: Mapping[str, Any]) -> Control:
-    """Return control figures out of a mapping that may lack some."""
-    return Control(**{name: int(values.get(name) or 0) for name in ("quantity", "net", "tax", "tender")})

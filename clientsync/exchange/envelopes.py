@@ -57,6 +57,21 @@ class Batch:
     body_sha: str
 
 
+def batch_of(sender: str, receiver: str, row: Any) -> Batch:
+    """Return the batch of a row of the mailbox, or of the batches that a node has numbered."""
+    return Batch(
+        sender,
+        receiver,
+        row.epoch,
+        row.seq,
+        row.prev_hash,
+        row.hash,
+        row.header,
+        row.signature,
+        row.body_sha,
+    )
+
+
 class Signer:
     """Signs batches with the private key of a node."""
 

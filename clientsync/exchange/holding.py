@@ -45,12 +45,7 @@ def _note(connection: Connection, actor: str, action: str, row: Any, reason: str
 def _set(connection: Connection, row: Any, **values: Any) -> None:
     connection.execute(
         update(t.inbox)
-        .where(
-            t.inbox.c.peer == row.peer,
-            t.inbox.c.epoch == row.epoch,
-            t.inbox.c.seq == row.seq,
-            t.inbox.c.idx == row.idx,
-        )
+        .where(t.at(t.inbox, row.peer, row.epoch, row.seq), t.inbox.c.idx == row.idx)
         .values(**values)
     )
 

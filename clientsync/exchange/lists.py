@@ -15,12 +15,9 @@ _SHOWN = {"PACKED": "WAITING", "RECEIVED": "UPLOADED", "PARTIAL": "ERROR", "REJE
 
 def sent(node: Node, *, limit: int = 200) -> list[dict[str, Any]]:
     """Return documents that were sent, the newest first: object, receiver, batch, UPLOADED, PROCESSED or ERROR."""
-    joined = t.batch_item.join(
-        t.batch_out,
-        (t.batch_out.c.peer == t.batch_item.c.peer)
-        & (t.batch_out.c.epoch == t.batch_item.c.epoch)
-        & (t.batch_out.c.seq == t.batch_item.c.seq),
-    ).join(t.document, t.document.c.document_id == t.batch_item.c.document_id)
+    joined = t.batch_item.join(t.batch_out, t.of_one_batch(t.batch_out, t.batch_item)).join(
+        t.document, t.document.c.document_id == t.batch_item.c.document_id
+    )
     statement = (
         select(t.batch_out, t.batch_item.c.idx, t.batch_item.c.answer, t.batch_item.c.reason, t.document)
         .select_from(joined)

@@ -22,9 +22,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    and_,
     func,
-    or_,
     select,
     tuple_,
     union_all,
@@ -33,9 +31,10 @@ from sqlalchemy import (
 from clientsync.database import open_engine, reading, writing
 from clientsync.exchange.capturing import upsert
 from clientsync.exchange.documents import canonical
-from clientsync.exchange.envelopes import Batch
+from clientsync.exchange.envelopes import Batch, batch_of
 from clientsync.exchange.nodes import moment
 from clientsync.exchange.stored import parts_of
+from clientsync.exchange.tables import after
 
 SCHEMA = "mailbox"
 MAILBOX = MetaData()
@@ -222,10 +221,7 @@ class Mailbox:
                         .where(
                             mb_batch.c.sender == sender,
                             mb_batch.c.receiver == receiver,
-                            or_(
-                                mb_batch.c.epoch > epoch,
-                                and_(mb_batch.c.epoch == epoch, mb_batch.c.seq > seq),
-                            ),
+                            after(mb_batch, epoch, seq),
                         )
                         .order_by(mb_batch.c.epoch, mb_batch.c.seq)
                         .limit(AT_ONCE)
@@ -238,17 +234,7 @@ class Mailbox:
                 bodies = self._bodies(connection, wanted)
                 found += [
                     (
-                        Batch(
-                            row.sender,
-                            row.receiver,
-                            row.epoch,
-                            row.seq,
-                            row.prev_hash,
-                            row.hash,
-                            row.header,
-                            row.signature,
-                            row.body_sha,
-                        ),
+                        batch_of(row.sender, row.receiver, row),
                         bodies.get((row.body_scope, row.body_sha), b""),
                     )
                     for row in rows

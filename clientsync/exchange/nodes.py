@@ -13,14 +13,15 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, insert, select, update
 
 from clientsync.clock import now
 from clientsync.crash import crash_point
 from clientsync.database import reading, writing
 from clientsync.errors import AlreadyRunning, InvalidInput, LeaseLost
 from clientsync.exchange import tables as t
-from clientsync.exchange.catalogue import HEAD_OFFICE, KINDS, Catalogue
+from clientsync.exchange.catalogue import HEAD_OFFICE, Catalogue
+from clientsync.exchange.documents import canonical
 from clientsync.exchange.envelopes import Signer
 
 LEASE_SECONDS = 600
@@ -118,23 +119,19 @@ def prepare(
     Raises:
         InvalidInput: the database belongs to another node already.
     """
-    from clientsync.exchange.documents import canonical
-
     with writing(engine) as connection:
         t.NODE.create_all(connection)
         there = connection.execute(select(t.node.c.node_id)).scalars().all()
         if there and there != [node_id]:
             raise InvalidInput(f"This database belongs to node {there[0]}, not to {node_id}.")
         if not there:
-            kind = KINDS[0] if node_id == HEAD_OFFICE else KINDS[1]
-            connection.execute(insert(t.node).values(node_id=node_id, kind=kind, incarnation=str(uuid4())))
+            connection.execute(insert(t.node).values(node_id=node_id, incarnation=str(uuid4())))
         known = set(connection.execute(select(t.peer.c.peer)).scalars())
         for one, key in peers.items():
-            kind = KINDS[0] if one == HEAD_OFFICE else KINDS[1]
             if one in known:
                 connection.execute(update(t.peer).where(t.peer.c.peer == one).values(public_key=key))
             else:
-                connection.execute(insert(t.peer).values(peer=one, kind=kind, public_key=key))
+                connection.execute(insert(t.peer).values(peer=one, public_key=key))
         dated = {tuple(row) for row in connection.execute(select(t.site.c.peer, t.site.c.valid_from))}
         for one, (store_type, valid_from, groups) in (sites or {}).items():
             if (one, valid_from) not in dated:
@@ -210,8 +207,3 @@ def errors_of(engine: Engine) -> list[dict[str, Any]]:
     with reading(engine) as connection:
         rows = connection.execute(select(t.error).order_by(t.error.c.number.desc())).mappings()
         return [dict(row) for row in rows]
-
-
-def count_of(connection: Connection, column: Any, *conditions: Any) -> int:
-    """Return how many rows of the table of a column meet conditions."""
-    return int(connection.execute(select(func.count(column)).where(*conditions)).scalar_one())

@@ -21,13 +21,9 @@ from clientsync.exchange.catalogue import DocType, Site
 from clientsync.exchange.documents import Document, canonical, digest, document_id
 from clientsync.exchange.envelopes import body_of, chunks, sealed
 from clientsync.exchange.nodes import Lease, Node, moment, note_error
-from clientsync.exchange.stored import parts_of
+from clientsync.exchange.stored import DOCUMENT_FIELDS, parts_of, values_of
 
 EVENTS_AT_ONCE = 10_000
-_DOCUMENT_COLUMNS = (
-    "document_id", "event_id", "doc_type", "schema_version", "op", "key", "version", "business_date", "deps",
-    "quantity", "net", "tax", "tender", "sha256", "body", "receivers", "rule", "created_at",
-)  # fmt: skip
 
 
 def pack(node: Node, lease: Lease) -> int:
@@ -160,21 +156,10 @@ def _store(
     insert_rows(
         connection,
         t.document,
-        _DOCUMENT_COLUMNS,
+        (*DOCUMENT_FIELDS, "receivers", "rule", "created_at"),
         [
             (
-                one.document_id,
-                one.event_id,
-                one.doc_type,
-                one.schema_version,
-                one.op,
-                one.key,
-                one.version,
-                one.business_date,
-                canonical([list(dep) for dep in one.deps]),
-                *one.control.as_list(),
-                one.sha256,
-                one.text,
+                *values_of(one),
                 canonical(list(receivers[one.document_id][0])),
                 receivers[one.document_id][1],
                 at,

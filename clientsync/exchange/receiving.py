@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import uuid4
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from clientsync.database import insert_rows
 from clientsync.exchange import tables as t
-from clientsync.exchange.documents import Document, canonical
+from clientsync.exchange.applying import OPEN
+from clientsync.exchange.documents import Document
 from clientsync.exchange.envelopes import Batch, EnvelopeBroken, opened
 from clientsync.exchange.mailbox import Mailbox
 from clientsync.exchange.nodes import Lease, Node, moment, note_error
+from clientsync.exchange.stored import DOCUMENT_FIELDS, values_of
 
 _Place = tuple[int, int, str]
-_COLUMNS = (
-    "peer", "epoch", "seq", "idx", "document_id", "event_id", "doc_type", "schema_version", "op", "key", "version",
-    "before", "business_date", "deps", "quantity", "net", "tax", "tender", "sha256", "body", "state", "received_at",
-)  # fmt: skip
 
 
 def check_set_back(node: Node, mailbox: Mailbox, lease: Lease) -> bool:
@@ -65,18 +63,17 @@ def check_set_back(node: Node, mailbox: Mailbox, lease: Lease) -> bool:
     return True
 
 
-def _settled_until(connection: object, peer: str) -> tuple[int, int]:
+def _settled_until(connection: Connection, peer: str) -> tuple[int, int]:
     """Return the place before the first batch that is not wholly settled."""
-    execute = connection.execute  # type: ignore[attr-defined]
-    first = execute(
+    first = connection.execute(
         select(t.inbox.c.epoch, t.inbox.c.seq)
-        .where(t.inbox.c.peer == peer, t.inbox.c.state.in_(("RECEIVED", "BLOCKED", "QUARANTINED")))
+        .where(t.inbox.c.peer == peer, t.inbox.c.state.in_(OPEN))
         .order_by(t.inbox.c.epoch, t.inbox.c.seq)
         .limit(1)
     ).one_or_none()
     if first is not None:
         return first.epoch, first.seq - 1
-    row = execute(select(t.stream_in).where(t.stream_in.c.peer == peer)).one_or_none()
+    row = connection.execute(select(t.stream_in).where(t.stream_in.c.peer == peer)).one_or_none()
     return (row.epoch, row.last_seq) if row else (0, 0)
 
 
@@ -158,28 +155,17 @@ def _take(
         insert_rows(
             connection,
             t.inbox,
-            _COLUMNS,
+            ("peer", "epoch", "seq", "idx", "before", "state", "received_at", *DOCUMENT_FIELDS),
             [
                 (
                     batch.sender,
                     batch.epoch,
                     batch.seq,
                     idx,
-                    one.document_id,
-                    one.event_id,
-                    one.doc_type,
-                    one.schema_version,
-                    one.op,
-                    one.key,
-                    one.version,
                     previous,
-                    one.business_date,
-                    canonical([list(dep) for dep in one.deps]),
-                    *one.control.as_list(),
-                    one.sha256,
-                    one.text,
                     "RECEIVED",
                     at,
+                    *values_of(one),
                 )
                 for idx, (one, previous) in enumerate(zip(documents, before, strict=True))
             ],

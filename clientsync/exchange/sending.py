@@ -11,12 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from clientsync.exchange import tables as t
-from clientsync.exchange.envelopes import Batch
+from clientsync.exchange.envelopes import batch_of, body_of, chunks
 from clientsync.exchange.mailbox import AT_ONCE, Mailbox, Position
 from clientsync.exchange.nodes import Lease, Node, moment, note_error
+from clientsync.exchange.packing import number_batches
+from clientsync.exchange.stored import documents_by_id
 
 OPEN_STATES = ("UPLOADED", "RECEIVED", "PARTIAL", "REJECTED")
 
@@ -58,21 +60,19 @@ def _is_behind(connection: Connection, peer: str, own: Any, there: Position) -> 
     if there.seq >= own.next_seq:
         return True
     known = connection.execute(
-        select(t.batch_out.c.hash).where(
-            t.batch_out.c.peer == peer, t.batch_out.c.epoch == there.epoch, t.batch_out.c.seq == there.seq
-        )
+        select(t.batch_out.c.hash).where(t.at(t.batch_out, peer, there.epoch, there.seq))
     ).scalar_one_or_none()
     return bool(known != there.hash)
 
 
 def _bring_again(connection: Connection, peer: str, own: Any, there: Position) -> None:
-    after = or_(
-        t.batch_out.c.epoch > there.epoch,
-        and_(t.batch_out.c.epoch == there.epoch, t.batch_out.c.seq > there.seq),
-    )
     lost = connection.execute(
         update(t.batch_out)
-        .where(t.batch_out.c.peer == peer, t.batch_out.c.state != "PACKED", after)
+        .where(
+            t.batch_out.c.peer == peer,
+            t.batch_out.c.state != "PACKED",
+            t.after(t.batch_out, there.epoch, there.seq),
+        )
         .values(state="PACKED", rev=0)
     ).rowcount
     if lost:
@@ -93,7 +93,7 @@ def _begin_epoch(node: Node, connection: Connection, peer: str, there: Position)
     dropped = connection.execute(select(t.batch_out.c.epoch, t.batch_out.c.seq).where(packed)).all()
     ids: list[str] = []
     for epoch, seq in dropped:
-        here = and_(t.batch_item.c.peer == peer, t.batch_item.c.epoch == epoch, t.batch_item.c.seq == seq)
+        here = t.at(t.batch_item, peer, epoch, seq)
         ids += connection.execute(select(t.batch_item.c.document_id).where(here)).scalars()
         connection.execute(delete(t.batch_item).where(here))
     connection.execute(delete(t.batch_out).where(packed))
@@ -139,10 +139,6 @@ def _carry_back(connection: Connection, peer: str, ids: Iterable[str]) -> None:
 
 def _pack_again(node: Node, connection: Connection, peer: str, ids: list[str]) -> None:
     """Number dropped documents anew, in their order, as they were: their ids and bodies stay."""
-    from clientsync.exchange.envelopes import body_of, chunks
-    from clientsync.exchange.packing import number_batches
-    from clientsync.exchange.stored import documents_by_id
-
     found = documents_by_id(connection, ids)
     documents = [found[one] for one in ids]
     number_batches(node, connection, peer, [(part, body_of(part)) for part in chunks(documents)])
@@ -172,36 +168,20 @@ def upload(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) -> 
         if not rows:
             return sent
         node.boundary("exchange_upload_before")
-        mailbox.put([_batch(node, row) for row in rows], bodies)
+        mailbox.put([batch_of(node.node_id, row.peer, row) for row in rows], bodies)
         node.boundary("exchange_upload_after")
         with node.writing("uploaded", lease) as connection:
             for row in rows:
                 connection.execute(
                     update(t.batch_out)
                     .where(
-                        t.batch_out.c.peer == row.peer,
-                        t.batch_out.c.epoch == row.epoch,
-                        t.batch_out.c.seq == row.seq,
+                        t.at(t.batch_out, row.peer, row.epoch, row.seq),
                         t.batch_out.c.hash == row.hash,
                         t.batch_out.c.state == "PACKED",
                     )
                     .values(state="UPLOADED", uploaded_at=moment())
                 )
         sent += sum(row.n for row in rows)
-
-
-def _batch(node: Node, row: Any) -> Batch:
-    return Batch(
-        node.node_id,
-        row.peer,
-        row.epoch,
-        row.seq,
-        row.prev_hash,
-        row.hash,
-        row.header,
-        row.signature,
-        row.body_sha,
-    )
 
 
 def collect(node: Node, mailbox: Mailbox, lease: Lease) -> int:
@@ -226,14 +206,10 @@ def collect(node: Node, mailbox: Mailbox, lease: Lease) -> int:
         return 0
     with node.writing("collect", lease) as connection:
         for one in news:
-            here = (
-                t.batch_out.c.peer == one.receiver,
-                t.batch_out.c.epoch == one.epoch,
-                t.batch_out.c.seq == one.seq,
-            )
+            here = t.at(t.batch_out, one.receiver, one.epoch, one.seq)
             done = connection.execute(
                 update(t.batch_out)
-                .where(*here, t.batch_out.c.state.in_(OPEN_STATES))
+                .where(here, t.batch_out.c.state.in_(OPEN_STATES))
                 .values(state=one.state, answered_at=moment(), answered_by=one.incarnation, rev=one.rev)
             )
             if done.rowcount:
@@ -244,14 +220,14 @@ def collect(node: Node, mailbox: Mailbox, lease: Lease) -> int:
 def _mirror(
     connection: Connection, peer: str, epoch: int, seq: int, state: str, items: Iterable[Mapping[str, Any]]
 ) -> None:
-    here = (t.batch_item.c.peer == peer, t.batch_item.c.epoch == epoch, t.batch_item.c.seq == seq)
+    here = t.at(t.batch_item, peer, epoch, seq)
     connection.execute(
-        update(t.batch_item).where(*here).values(answer="" if state == "REJECTED" else "PROCESSED", reason="")
+        update(t.batch_item).where(here).values(answer="" if state == "REJECTED" else "PROCESSED", reason="")
     )
     for item in items:
         connection.execute(
             update(t.batch_item)
-            .where(*here, t.batch_item.c.document_id == item["document_id"])
+            .where(here, t.batch_item.c.document_id == item["document_id"])
             .values(answer=item["state"], reason=item["reason"])
         )
 
@@ -265,14 +241,13 @@ def rewind(node: Node, lease: Lease, peer: str, epoch: int, seq: int, incarnatio
         connection.execute(
             update(t.stream_out).where(t.stream_out.c.peer == peer).values(peer_incarnation=incarnation)
         )
-        after = or_(t.batch_out.c.epoch > epoch, and_(t.batch_out.c.epoch == epoch, t.batch_out.c.seq > seq))
         done = connection.execute(
             update(t.batch_out)
             .where(
                 t.batch_out.c.peer == peer,
                 t.batch_out.c.state.in_(("PROCESSED", "PARTIAL", "RECEIVED", "REJECTED")),
                 t.batch_out.c.answered_by != incarnation,
-                after,
+                t.after(t.batch_out, epoch, seq),
             )
             .values(state="UPLOADED", rev=0)
         )

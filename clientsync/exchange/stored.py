@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, select
 
 from clientsync.exchange import tables as t
-from clientsync.exchange.documents import Control, Document
+from clientsync.exchange.documents import Control, Document, canonical
 
 AT_ONCE = 500
 One = TypeVar("One")
@@ -38,6 +38,31 @@ def document_of(row: Any) -> Document:
         row.sha256,
         tuple((name, key) for name, key in json.loads(row.deps)),
         Control(row.quantity, row.net, row.tax, row.tender),
+    )
+
+
+DOCUMENT_FIELDS = (
+    "document_id", "event_id", "doc_type", "schema_version", "op", "key", "version", "business_date", "deps",
+    "quantity", "net", "tax", "tender", "sha256", "body",
+)  # fmt: skip
+"""Columns of a document in ``sync_document`` and ``sync_inbox``, in the order of ``values_of``."""
+
+
+def values_of(one: Document) -> tuple[Any, ...]:
+    """Return a document as the values of ``DOCUMENT_FIELDS``."""
+    return (
+        one.document_id,
+        one.event_id,
+        one.doc_type,
+        one.schema_version,
+        one.op,
+        one.key,
+        one.version,
+        one.business_date,
+        canonical([list(dep) for dep in one.deps]),
+        *one.control.as_list(),
+        one.sha256,
+        one.text,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import func, insert, select, update
 
@@ -284,8 +285,6 @@ def take_over(node: Node, actor: str) -> None:
     Raises:
         InvalidInput: nobody is named who does it.
     """
-    from uuid import uuid4
-
     if not actor:
         raise InvalidInput("Say who does it: --actor NAME.")
     with node.writing("take_over") as connection:

@@ -6,10 +6,39 @@ Moments are ISO 8601 in UTC as text, so that both databases order and compare th
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    and_,
+    or_,
+    text,
+)
 
 NODE = MetaData()
 _LONG = BigInteger().with_variant(Integer, "sqlite")
+
+
+def at(table: Table, peer: str, epoch: int, seq: int) -> ColumnElement[bool]:
+    """Return the condition that a row belongs to one batch of the stream with a peer."""
+    return and_(table.c.peer == peer, table.c.epoch == epoch, table.c.seq == seq)
+
+
+def after(table: Table, epoch: int, seq: int) -> ColumnElement[bool]:
+    """Return the condition that a row comes after a place of its stream: in a later epoch, or later in the same."""
+    return or_(table.c.epoch > epoch, and_(table.c.epoch == epoch, table.c.seq > seq))
+
+
+def of_one_batch(left: Table, right: Table) -> ColumnElement[bool]:
+    """Return the condition that rows of two tables belong to the same batch."""
+    return and_(left.c.peer == right.c.peer, left.c.epoch == right.c.epoch, left.c.seq == right.c.seq)
 
 
 def _key(name: str) -> Column[str]:
@@ -25,10 +54,10 @@ def _number(name: str, default: int = 0) -> Column[int]:
 
 
 node = Table(
-    "sync_node", NODE, _key("node_id"), _text("kind"), _text("incarnation"), _number("next_ack", 1),
+    "sync_node", NODE, _key("node_id"), _text("incarnation"), _number("next_ack", 1),
     _text("lease_holder"), _number("fencing"), _text("lease_until"),
 )  # fmt: skip
-peer = Table("sync_peer", NODE, _key("peer"), _text("kind"), _text("public_key"), _text("readable", "{}"))
+peer = Table("sync_peer", NODE, _key("peer"), _text("public_key"), _text("readable", "{}"))
 site = Table("sync_site", NODE, _key("peer"), _key("valid_from"), _text("store_type"), _text("groups", "[]"))
 aggregate = Table("sync_aggregate", NODE, _key("doc_type"), _key("key"), _number("version"))
 outbox = Table(

@@ -44,12 +44,7 @@ def trace(node: Node, mailbox: Mailbox | None, key: str) -> list[Step]:
                 select(
                     t.batch_item, t.batch_out.c.state, t.batch_out.c.uploaded_at, t.batch_out.c.answered_at
                 )
-                .join(
-                    t.batch_out,
-                    (t.batch_out.c.peer == t.batch_item.c.peer)
-                    & (t.batch_out.c.epoch == t.batch_item.c.epoch)
-                    & (t.batch_out.c.seq == t.batch_item.c.seq),
-                )
+                .join(t.batch_out, t.of_one_batch(t.batch_out, t.batch_item))
                 .where(t.batch_item.c.document_id == one.document_id)
                 .order_by(t.batch_item.c.peer, t.batch_item.c.epoch, t.batch_item.c.seq)
             ).all()

@@ -123,3 +123,15 @@ def test_what_is_asked_wrongly_is_refused_with_what_is_valid(machines: Machines)
 def test_a_machine_that_is_no_node_is_told_what_to_write(machines: Machines) -> None:
     (machines.folder / "S1" / "clientsync.toml").write_text("")
     machines.run("S1", "exchange", "sync", code=2)
+
+
+def test_a_setting_of_the_exchange_that_does_not_exist_is_refused_with_those_that_do(
+    machines: Machines,
+) -> None:
+    path = machines.folder / "S1" / "clientsync.toml"
+    path.write_text(path.read_text() + 'mail = "x"\n')
+    machines.patch.setenv("CLIENTSYNC_CONFIG", str(path))
+    reset_settings()
+    done = CliRunner().invoke(app, ["exchange", "sent"])
+    assert done.exit_code == 2
+    assert "mailbox_url" in done.output
