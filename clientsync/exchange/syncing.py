@@ -142,7 +142,7 @@ def _sync(
     except ForkFound:
         check_restored(node, mailbox, lease)
         phase("upload", lambda: upload(node, mailbox, lease, fitting))
-    _ask_for_missing(node, mailbox)
+    _ask_for_missing(node, mailbox, lease)
     _beat(node, mailbox)
     with reading(node.engine) as connection:
         statement = select(func.count()).select_from(t.inbox).where(t.inbox.c.state.in_(OPEN))
@@ -246,19 +246,31 @@ def _handle_requests(node: Node, mailbox: Mailbox, lease: Lease) -> None:
             connection.execute(insert(t.handled).values(request_id=one.request_id, at=moment()))
 
 
-def _ask_for_missing(node: Node, mailbox: Mailbox) -> None:
-    """Ask senders for objects of theirs that documents need; at most for three syncs."""
+def _ask_for_missing(node: Node, mailbox: Mailbox, lease: Lease) -> None:
+    """Ask senders for objects of theirs that documents need, once for each; that it was asked stands in the errors."""
     with reading(node.engine) as connection:
         rows = connection.execute(
             select(t.inbox.c.peer, t.inbox.c.blocked_by)
-            .where(t.inbox.c.state == "BLOCKED", t.inbox.c.code == "MISSING", t.inbox.c.attempts <= 1)
+            .where(t.inbox.c.state == "BLOCKED", t.inbox.c.code == "MISSING")
             .distinct()
         ).all()
     for peer, missing in rows:
         doc_type, _, key = missing.partition(" ")
         kind = node.catalogue.get(doc_type)
-        if kind is not None and kind.owner != node.kind:
-            mailbox.ask(node.node_id, peer, "send", {"doc_type": doc_type, "key": key})
+        if kind is None or kind.owner == node.kind:
+            continue
+        with node.writing("request", lease) as connection:
+            is_new = note_error(
+                connection,
+                peer=peer,
+                error_class="DOCUMENT",
+                code="MISSING",
+                what=missing,
+                reason=f"documents of {peer} need it and it was never received; {peer} was asked for it",
+                next_step=f"Look at {peer}: clientsync exchange trace {key}.",
+            )
+            if is_new:
+                mailbox.ask(node.node_id, peer, "send", {"doc_type": doc_type, "key": key})
 
 
 def _beat(node: Node, mailbox: Mailbox) -> None:

@@ -10,13 +10,13 @@ import pytest
 
 from clientsync.errors import AlreadyRunning, InvalidInput
 from clientsync.exchange import tables as t
-from clientsync.exchange.capturing import remove
+from clientsync.exchange.capturing import record, remove
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.lists import control_totals, received, received_totals, sent
 from clientsync.exchange.nodes import errors_of, take_lease
 from clientsync.exchange.syncing import ExchangeRefused, sync
 from connectors.retail import tables as retail
-from tests.support.exchange_world import DAY, World
+from tests.support.exchange_world import DAY, World, bill
 
 
 @pytest.fixture
@@ -192,3 +192,17 @@ def test_nothing_is_brought_to_a_store_of_another_major_version(world: World) ->
         "S1": "WAITING",
         "S2": "UPLOADED",
     }
+
+
+def test_what_the_sender_owns_and_a_document_needs_is_asked_for_once(world: World) -> None:
+    """A customer that never left the store is missing at the head office for good; its silence is asked about once."""
+    node = world.nodes["S1"]
+    world.item("I1")
+    sale = bill("S1", "S1-1", customer_id="S1-C404")
+    with node.writing("request") as connection:
+        record(node, connection, "bill", "S1-1", sale)
+    world.rounds(4)
+    asked = [one.kind for _, one in world.mailbox.requests("S1", "")]
+    assert asked == ["send"]
+    assert world.inbox(HEAD_OFFICE) == {"S1-1": "BLOCKED"}
+    assert "NOT_SENT" in {one["code"] for one in errors_of(node.engine)}
