@@ -274,9 +274,9 @@ def _settle(connection: Connection, peer: str, verdicts: Sequence[Verdict]) -> N
     alike: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for one in verdicts:
         if (one.state, one.code, one.blocked_by) != _before(one.row):
-            said = (one.state, one.code, one.reason, one.blocked_by, one.row.attempts + 1)
+            said = (one.state, one.code, one.reason, one.blocked_by)
             alike[one.row.epoch, one.row.seq, said].append(one.row.idx)
-    for (epoch, seq, (state, code, reason, blocked_by, attempts)), places in alike.items():
+    for (epoch, seq, (state, code, reason, blocked_by)), places in alike.items():
         connection.execute(
             update(t.inbox)
             .where(
@@ -287,11 +287,9 @@ def _settle(connection: Connection, peer: str, verdicts: Sequence[Verdict]) -> N
             )
             .values(
                 state=state,
-                error_class="DOCUMENT" if state in OPEN else "",
                 code=code,
                 reason=reason,
                 blocked_by=blocked_by,
-                attempts=attempts,
                 settled_at="" if state in OPEN else at,
             )
         )

@@ -59,7 +59,7 @@ def try_again(node: Node, document_id: str, *, actor: str, reason: str) -> str:
     with node.writing("request") as connection:
         row = _held(connection, document_id)
         _note(connection, actor, "try again", row, reason)
-        _set(connection, row, state="RECEIVED", code="", reason="", blocked_by="", error_class="")
+        _set(connection, row, state="RECEIVED", code="", reason="", blocked_by="")
     return f"{row.doc_type} {row.key}"
 
 
@@ -119,6 +119,5 @@ def correct(node: Node, document_id: str, changes: Mapping[str, Any], *, actor: 
         text = canonical({**body, **changes})
         _set(
             connection, row, body=text, sha256=digest(text), state="RECEIVED", code="", reason="", blocked_by="",
-            error_class="",
         )  # fmt: skip
     return f"{row.doc_type} {row.key}"

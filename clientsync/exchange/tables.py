@@ -112,9 +112,8 @@ inbox = Table(
     Column("idx", _LONG, primary_key=True), _text("document_id"), _text("event_id"), _text("doc_type"),
     _number("schema_version"), _text("op"), _text("key"), _number("version"), _number("before"),
     _text("business_date"), _text("deps", "[]"), _number("quantity"), _number("net"), _number("tax"),
-    _number("tender"), _text("sha256"), _text("body"), _text("state", "RECEIVED"), _number("attempts"),
-    _text("error_class"), _text("code"), _text("reason"), _text("blocked_by"), _text("received_at"),
-    _text("settled_at"),
+    _number("tender"), _text("sha256"), _text("body"), _text("state", "RECEIVED"), _text("code"), _text("reason"),
+    _text("blocked_by"), _text("received_at"), _text("settled_at"),
 )  # fmt: skip
 _OPEN = text("state IN ('RECEIVED', 'BLOCKED', 'QUARANTINED')")
 Index(
