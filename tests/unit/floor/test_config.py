@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from clientsync.config import (
+    ExchangeSettings,
     ProviderSettings,
     Settings,
     config_file,
@@ -175,7 +176,10 @@ def test_the_vaults_key_lies_outside_home_by_default(
 def test_every_setting_is_described() -> None:
     rows = list(describe_settings())
     assert {row[0] for row in rows if "." not in row[0]} == set(Settings.model_fields)
-    assert {row[0].split(">.")[1] for row in rows if "." in row[0]} == set(ProviderSettings.model_fields)
+    for prefix, model in (("providers.<name>.", ProviderSettings), ("exchange.", ExchangeSettings)):
+        described = {row[0].removeprefix(prefix) for row in rows if row[0].startswith(prefix)}
+        assert described == set(model.model_fields)
+    assert all(row[0].startswith(("providers.<name>.", "exchange.")) for row in rows if "." in row[0])
     for name, kind, _, description in rows:
         assert kind, name
         assert len(description) > 10, name
