@@ -18,6 +18,7 @@ from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.lists import sent
 from clientsync.exchange.mailbox import open_mailbox
 from clientsync.exchange.rights import prepare_mailbox, register
+from clientsync.exchange.syncing import sync
 from connectors.retail import tables as retail
 from tests.support.exchange_world import World, bill
 
@@ -75,15 +76,17 @@ def test_a_sync_that_is_killed_goes_on_where_it_was(
     if name == HEAD_OFFICE:
         one_sync(world, urls, "S1")
     assert one_sync(world, urls, name, point) == -9
+    boxes = {one: open_mailbox(urls[one]) for one in ("S1", HEAD_OFFICE)}
     for one in ("S1", HEAD_OFFICE, "S1", HEAD_OFFICE, "S1"):
-        assert one_sync(world, urls, one) == 0
+        world.free(one)
+        assert not sync(world.nodes[one], boxes[one]).failures
     assert sorted(row["number"] for row in world.rows(HEAD_OFFICE, retail.bill)) == ["S1-0", "S1-1", "S1-2"]
     assert {row["key"]: row["state"] for row in world.rows(HEAD_OFFICE, t.inbox)} == {
         **{f"S1-{number}": "APPLIED" for number in range(3)},
         "S1-9": "QUARANTINED",
     }
     assert len(world.rows(HEAD_OFFICE, t.inbox)) == 4
-    mailbox = open_mailbox(urls["S1"])
-    assert mailbox.newest("S1", [HEAD_OFFICE])[HEAD_OFFICE].epoch == 1
-    mailbox.close()
+    assert boxes["S1"].newest("S1", [HEAD_OFFICE])[HEAD_OFFICE].epoch == 1
+    for box in boxes.values():
+        box.close()
     assert {one["status"] for one in sent(node)} == {"PROCESSED", "ERROR"}
