@@ -48,12 +48,18 @@ def is_dangerous(text: str) -> bool:
 
 def guarded(text: str) -> str:
     """Return text as it may stand in a CSV file; ``unguarded`` gives back what it was."""
-    return f"'{text}" if is_dangerous(text) else text
+    return f"'{text}" if _is_marked(text) else text
 
 
 def unguarded(text: str) -> str:
     """Return the text that ``guarded`` was given."""
-    return text[1:] if text.startswith("'") and is_dangerous(text[1:]) else text
+    return text[1:] if text.startswith("'") and _is_marked(text[1:]) else text
+
+
+def _is_marked(text: str) -> bool:
+    """Whether text is dangerous, or would be behind apostrophes of its own, which would else be taken for the guard."""
+    apostrophes = len(text) - len(text.lstrip("'"))
+    return any(is_dangerous(text[start:]) for start in range(apostrophes + 1))
 
 
 def sheet_text(text: str) -> str:
