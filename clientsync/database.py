@@ -7,9 +7,10 @@ driver leave here as ``WarehouseError`` without SQL, values or chained driver te
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from operator import itemgetter
@@ -17,7 +18,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ClauseElement, Connection, Engine, Table, bindparam, create_engine, event, insert
+from sqlalchemy import (
+    ARRAY,
+    ClauseElement,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    any_,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    insert,
+    literal,
+    select,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -252,6 +268,21 @@ def insert_rows(
         return
     statement = insert(table).values({name: bindparam(name) for name in names})
     execute_many(connection, statement, names, rows)
+
+
+def among(
+    connection: Connection, column: ColumnElement[Any], values: Collection[str] | Collection[int]
+) -> ColumnElement[bool]:
+    """Return the condition that a column has one of many values, as one parameter however many they are.
+
+    The text of the statement stays the same, so it is prepared once; a list of parameters is made anew for every number
+    of values.
+    """
+    wanted = sorted(values)
+    if connection.dialect.name == "postgresql":
+        return column == any_(literal(wanted, ARRAY(column.type)))
+    listed = func.json_each(json.dumps(wanted)).table_valued("value")
+    return column.in_(select(listed.c.value))
 
 
 def upgrade(target: Engine | str, tables: Iterable[TableSpec] | None = None) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import JSON, Connection, Table, delete, select
 
-from clientsync.database import insert_rows
+from clientsync.database import among, insert_rows
 from clientsync.exchange.capturing import upsert
 from clientsync.exchange.documents import Document, canonical
-from clientsync.exchange.stored import parts_of
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,10 @@ class TableAdapter:
         """Return the objects that exist, by key."""
         found: dict[str, dict[str, Any]] = {}
         column = self.table.c[self.key]
-        for part in parts_of(keys):
-            for row in connection.execute(select(self.table).where(column.in_(part))).mappings():
-                found[str(row[self.key])] = dict(row)
-            for key, lines in self._lines(connection, part).items():
-                found[key]["lines"] = lines
+        for row in connection.execute(select(self.table).where(among(connection, column, keys))).mappings():
+            found[str(row[self.key])] = dict(row)
+        for key, lines in self._lines(connection, keys).items():
+            found[key]["lines"] = lines
         return found
 
     def _lines(self, connection: Connection, keys: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
@@ -50,7 +49,9 @@ class TableAdapter:
         if self.lines is None:
             return found
         parent = self.lines.c[self.parent]
-        statement = select(self.lines).where(parent.in_(keys)).order_by(parent, self.lines.c.line)
+        statement = (
+            select(self.lines).where(among(connection, parent, keys)).order_by(parent, self.lines.c.line)
+        )
         for row in connection.execute(statement).mappings():
             found[str(row[self.parent])].append(
                 {name: value for name, value in row.items() if name not in (self.parent, "line")}
@@ -72,14 +73,13 @@ class TableAdapter:
                 self.check(body)
         if not self.is_frozen:
             self._remove_lines(connection, list(newest))
-        for part in parts_of(gone):
-            connection.execute(delete(self.table).where(self.table.c[self.key].in_(part)))
+        if gone:
+            connection.execute(delete(self.table).where(among(connection, self.table.c[self.key], gone)))
         self._put(connection, kept)
 
     def _remove_lines(self, connection: Connection, keys: Sequence[str]) -> None:
         if self.lines is not None:
-            for part in parts_of(keys):
-                connection.execute(delete(self.lines).where(self.lines.c[self.parent].in_(part)))
+            connection.execute(delete(self.lines).where(among(connection, self.lines.c[self.parent], keys)))
 
     def _put(self, connection: Connection, bodies: Sequence[Mapping[str, Any]]) -> None:
         if not bodies:
@@ -87,7 +87,7 @@ class TableAdapter:
         names = [column.name for column in self.table.columns]
         rows = [{name: body[name] for name in names} for body in bodies]
         if self.is_frozen:
-            insert_rows(connection, self.table, names, [self._values(self.table, names, row) for row in rows])
+            insert_rows(connection, self.table, names, _stored(self.table, names, rows))
         else:
             put = upsert(connection)(self.table)
             changed = {name: put.excluded[name] for name in names if name != self.key}
@@ -105,21 +105,19 @@ class TableAdapter:
         ]
         if rows:
             names = [self.parent, "line", *fields]
-            insert_rows(connection, self.lines, names, [self._values(self.lines, names, row) for row in rows])
-
-    @staticmethod
-    def _values(table: Table, names: Sequence[str], row: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return the values of a row as the driver stores them: JSON as text."""
-        return tuple(
-            canonical(row[name]) if isinstance(table.c[name].type, JSON) else row[name] for name in names
-        )
+            insert_rows(connection, self.lines, names, _stored(self.lines, names, rows))
 
     def existing(self, connection: Connection, keys: Collection[str]) -> set[str]:
         """Return those keys that exist."""
         column = self.table.c[self.key]
-        found: set[str] = set()
-        for part in parts_of(keys):
-            found |= {
-                str(one) for one in connection.execute(select(column).where(column.in_(part))).scalars()
-            }
-        return found
+        rows = connection.execute(select(column).where(among(connection, column, keys)))
+        return {str(one) for one in rows.scalars()}
+
+
+def _stored(table: Table, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    """Return rows as the driver stores them: their values in the order of ``names``, JSON as text."""
+    as_text = {name for name in names if isinstance(table.c[name].type, JSON)}
+    if as_text:
+        rows = [{**row, **{name: canonical(row[name]) for name in as_text}} for row in rows]
+    pick = itemgetter(*names)
+    return [pick(row) for row in rows]

@@ -15,13 +15,13 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
-from clientsync.database import insert_rows
+from clientsync.database import among, insert_rows
 from clientsync.errors import IntegrityBroken
 from clientsync.exchange import tables as t
 from clientsync.exchange.catalogue import DocType, DocumentRefused, Key
 from clientsync.exchange.documents import Document
 from clientsync.exchange.nodes import Lease, Node, moment
-from clientsync.exchange.stored import document_of, parts_of
+from clientsync.exchange.stored import document_of
 
 OPEN = ("RECEIVED", "BLOCKED", "QUARANTINED")
 _REFUSALS = (DocumentRefused, IntegrityBroken, IntegrityError, DataError, ValueError, KeyError, TypeError)
@@ -104,9 +104,9 @@ def _apply_peer(node: Node, lease: Lease, peer: str) -> Counter[str]:
 
 def _whole(node: Node, lease: Lease, peer: str, epoch: int, seq: int, held: dict[Key, str]) -> list[Verdict]:
     with node.writing("apply", lease) as connection:
-        rows = _rows(connection, peer, epoch, seq)
-        known = _known(node, connection, peer, rows)
-        verdicts = [_judged(node, peer, row, known, held) for row in rows]
+        read = _read(connection, peer, epoch, seq)
+        known = _known(node, connection, peer, read)
+        verdicts = [_judged(node, row, document, known, held) for row, document in read]
         for kind, documents in _runs(node, verdicts):
             kind.adapter.apply(connection, [(one, kind.current(one)) for one in documents])
         _settle(connection, peer, verdicts)
@@ -118,11 +118,11 @@ def _one_by_one(
 ) -> list[Verdict]:
     verdicts = []
     with node.writing("apply", lease) as connection:
-        rows = _rows(connection, peer, epoch, seq)
-        known = _known(node, connection, peer, rows)
-        for row in rows:
+        read = _read(connection, peer, epoch, seq)
+        known = _known(node, connection, peer, read)
+        for row, document in read:
             marks, versions = dict(known.marks), dict(known.versions)
-            one = _judged(node, peer, row, known, held)
+            one = _judged(node, row, document, known, held)
             if one.has_effect:
                 kind = node.catalogue.known(one.document.doc_type)
                 try:
@@ -147,50 +147,55 @@ def _why(error: Exception) -> tuple[str, str]:
     return "INVALID", f"its body does not have the form of its type ({type(error).__name__}: {error})"[:300]
 
 
-def _rows(connection: Connection, peer: str, epoch: int, seq: int) -> Sequence[Any]:
-    return connection.execute(
+_Read = tuple[Any, Document]
+
+
+def _read(connection: Connection, peer: str, epoch: int, seq: int) -> list[_Read]:
+    rows = connection.execute(
         select(t.inbox)
         .where(t.at(t.inbox, peer, epoch, seq), t.inbox.c.state.in_(OPEN))
         .order_by(t.inbox.c.idx)
-    ).all()
+    )
+    return [(row, document_of(row)) for row in rows]
 
 
-def _known(node: Node, connection: Connection, peer: str, rows: Sequence[Any]) -> Known:
-    known = Known(before={row.document_id: row.before for row in rows})
-    documents = [document_of(row) for row in rows]
-    for part in parts_of(sorted({one.document_id for one in documents})):
-        marks = connection.execute(
-            select(t.applied.c.document_id, t.applied.c.sha256).where(
-                t.applied.c.origin == peer, t.applied.c.document_id.in_(part)
-            )
+def _known(node: Node, connection: Connection, peer: str, read: Sequence[_Read]) -> Known:
+    known = Known(before={document.document_id: row.before for row, document in read})
+    documents = [document for _, document in read]
+    marks = connection.execute(
+        select(t.applied.c.document_id, t.applied.c.sha256).where(
+            t.applied.c.origin == peer,
+            among(connection, t.applied.c.document_id, {one.document_id for one in documents}),
         )
-        known.marks.update({row.document_id: row.sha256 for row in marks})
-    wanted = {one.aggregate for one in documents} | {dep for one in documents for dep in one.deps}
-    for doc_type in sorted({name for name, _ in wanted}):
-        keys = sorted({key for name, key in wanted if name == doc_type})
-        for part in parts_of(keys):
-            for row in connection.execute(
-                select(t.seen.c.origin, t.seen.c.key, t.seen.c.version).where(
-                    t.seen.c.doc_type == doc_type, t.seen.c.key.in_(part)
-                )
-            ):
-                if row.origin == peer:
-                    known.versions[doc_type, row.key] = row.version
-                else:
-                    known.others[doc_type, row.key] = row.origin
+    )
+    known.marks.update({row.document_id: row.sha256 for row in marks})
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for one in documents:
+        wanted[one.doc_type].add(one.key)
+        for doc_type, key in one.deps:
+            wanted[doc_type].add(key)
+    for doc_type, keys in sorted(wanted.items()):
+        for row in connection.execute(
+            select(t.seen.c.origin, t.seen.c.key, t.seen.c.version).where(
+                t.seen.c.doc_type == doc_type, among(connection, t.seen.c.key, keys)
+            )
+        ):
+            if row.origin == peer:
+                known.versions[doc_type, row.key] = row.version
+            else:
+                known.others[doc_type, row.key] = row.origin
         kind = node.catalogue.get(doc_type)
         if kind is not None and kind.owner == node.kind:
             known.own |= {(doc_type, key) for key in kind.adapter.existing(connection, keys)}
     return known
 
 
-def _judged(node: Node, peer: str, row: Any, known: Known, held: dict[Key, str]) -> Verdict:
+def _judged(node: Node, row: Any, one: Document, known: Known, held: dict[Key, str]) -> Verdict:
     """Return what becomes of a document, and note it among what is known or held.
 
     The rules stand in the order in which they count: taken before, number used twice, an earlier one held, something
     missing, older than what is held, a version between missing; else it is applied.
     """
-    one = document_of(row)
     found = _rule(node, row, one, known, held)
     if found.state in OPEN:
         held.setdefault(one.aggregate, one.document_id)
@@ -283,7 +288,7 @@ def _settle(connection: Connection, peer: str, verdicts: Sequence[Verdict]) -> N
                 t.inbox.c.peer == peer,
                 t.inbox.c.epoch == epoch,
                 t.inbox.c.seq == seq,
-                t.inbox.c.idx.in_(places),
+                among(connection, t.inbox.c.idx, places),
             )
             .values(
                 state=state,
@@ -311,14 +316,17 @@ def _before(row: Any) -> tuple[str, str, str]:
 def see(connection: Connection, peer: str, documents: Iterable[Document]) -> None:
     """Note the newest versions of objects of a sender."""
     newest = {one.aggregate: one for one in documents}
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for doc_type, key in newest:
+        wanted[doc_type].append(key)
     there: set[Key] = set()
-    for part in parts_of(sorted({one.key for one in newest.values()})):
-        there.update(
-            (row.doc_type, row.key)
-            for row in connection.execute(
-                select(t.seen.c.doc_type, t.seen.c.key).where(t.seen.c.origin == peer, t.seen.c.key.in_(part))
+    for doc_type, keys in wanted.items():
+        rows = connection.execute(
+            select(t.seen.c.key).where(
+                t.seen.c.doc_type == doc_type, among(connection, t.seen.c.key, keys), t.seen.c.origin == peer
             )
         )
+        there |= {(doc_type, key) for key in rows.scalars()}
     insert_rows(
         connection,
         t.seen,

@@ -7,12 +7,13 @@ and sent; nothing is written out again to be verified.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
+
+import orjson
 
 from clientsync.errors import InvalidInput
 
@@ -23,17 +24,36 @@ def canonical(value: Any) -> str:
     """Return canonical JSON.
 
     Raises:
-        InvalidInput: a value is no JSON, or a binary float, which has no exact decimal form.
+        InvalidInput: a value is no JSON, a whole number of more than 64 bits, or a binary float, which has no exact
+            decimal form.
+    """
+    return canonical_of_exact(_exact(value))
+
+
+def canonical_of_exact(value: Any) -> str:
+    """Return canonical JSON of a value that is known to hold texts and whole numbers only.
+
+    Raises:
+        InvalidInput: as ``canonical``.
     """
     try:
-        return json.dumps(
-            _exact(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-        )
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError as error:
         raise InvalidInput(f"A document cannot hold this value: {error}.") from None
 
 
+def read_json(text: str | bytes) -> Any:
+    """Return the value of canonical JSON.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    return orjson.loads(text)
+
+
 def _exact(value: Any) -> Any:
+    if type(value) is str or type(value) is int:
+        return value
     if isinstance(value, dict):
         return {str(name): _exact(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
@@ -54,7 +74,7 @@ def digest(text: str | bytes) -> str:
 
 def document_id(origin: str, doc_type: str, key: str, version: int) -> str:
     """Return the id of a version of an object: the same from every life of the database that wrote it."""
-    return str(uuid5(NAMESPACE_URL, canonical([origin, doc_type, key, version])))
+    return str(uuid5(NAMESPACE_URL, canonical_of_exact([origin, doc_type, key, version])))
 
 
 @dataclass(frozen=True)
@@ -119,7 +139,7 @@ class Document:
     @property
     def body(self) -> dict[str, Any]:
         """The body, read anew at every call."""
-        found: dict[str, Any] = json.loads(self.text)
+        found: dict[str, Any] = read_json(self.text)
         return found
 
     def as_sent(self) -> list[Any]:

@@ -7,7 +7,6 @@ carried last: it differs between receivers, the body does not.
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,15 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from clientsync.exchange.documents import Control, Document, canonical, digest, from_sent
+from clientsync.exchange.documents import (
+    Control,
+    Document,
+    canonical,
+    canonical_of_exact,
+    digest,
+    from_sent,
+    read_json,
+)
 
 PROTOCOL = (1, 0)
 """Major and minor version of the envelope; both sides need the same major one."""
@@ -127,7 +134,7 @@ def chunks(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:
 
 def body_of(documents: Sequence[Document]) -> bytes:
     """Return the compressed body of a batch; text that shrinks beyond what receivers unpack is left as it is."""
-    raw = canonical([one.as_sent() for one in documents]).encode()
+    raw = canonical_of_exact([one.as_sent() for one in documents]).encode()
     packed = zlib.compress(raw, 6)
     return packed if len(raw) <= MAX_RATIO * len(packed) else zlib.compress(raw, 0)
 
@@ -212,7 +219,7 @@ def opened(batch: Batch, body: bytes, prev_hash: str, public: str) -> tuple[list
 
 def _header(batch: Batch) -> dict[str, Any]:
     try:
-        header: dict[str, Any] = json.loads(batch.header)
+        header: dict[str, Any] = read_json(batch.header)
         said = [header[name] for name in ("sender", "receiver", "epoch", "seq", "prev_hash", "body_sha256")]
         major = int(header["protocol"][0])
     except (ValueError, KeyError, TypeError, IndexError):
@@ -237,6 +244,6 @@ def _unpacked(batch: Batch, header: Mapping[str, Any], body: bytes) -> list[Docu
     if len(raw) != limit or unpacker.unconsumed_tail:
         raise EnvelopeBroken("SIZE", f"batch {batch.seq} unpacks to another size than it says")
     try:
-        return [from_sent(one) for one in json.loads(raw)]
+        return [from_sent(one) for one in read_json(raw)]
     except (ValueError, TypeError) as error:
         raise EnvelopeBroken("FORM", f"batch {batch.seq}: {error}") from None

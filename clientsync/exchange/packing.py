@@ -7,21 +7,27 @@ needed comes first and an object keeps its order.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from clientsync.database import insert_rows
+from clientsync.database import among, insert_rows
 from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import upsert
 from clientsync.exchange.catalogue import DocType, Site
-from clientsync.exchange.documents import Document, canonical, digest, document_id
+from clientsync.exchange.documents import (
+    Document,
+    canonical,
+    canonical_of_exact,
+    digest,
+    document_id,
+    read_json,
+)
 from clientsync.exchange.envelopes import body_of, chunks, sealed
 from clientsync.exchange.nodes import Lease, Node, moment, note_error
-from clientsync.exchange.stored import DOCUMENT_FIELDS, parts_of, values_of
+from clientsync.exchange.stored import DOCUMENT_FIELDS, values_of
 
 EVENTS_AT_ONCE = 10_000
 
@@ -47,12 +53,9 @@ def pack(node: Node, lease: Lease) -> int:
                 streams[peer].append(one)
         _number(node, connection, streams)
         done = [event.number for event in events]
-        for start in range(0, len(done), 500):
-            connection.execute(
-                update(t.outbox)
-                .where(t.outbox.c.number.in_(done[start : start + 500]))
-                .values(state="PACKED")
-            )
+        connection.execute(
+            update(t.outbox).where(among(connection, t.outbox.c.number, done)).values(state="PACKED")
+        )
     return len(made)
 
 
@@ -87,7 +90,7 @@ def _document(
     op = event.op
     if kind.is_snapshot:
         text = event.payload
-        body: dict[str, Any] = json.loads(text)
+        body: dict[str, Any] = read_json(text)
     else:
         body = dict(newest.get(event.key) or {})
         op = op if body else "delete"
@@ -137,7 +140,7 @@ def _route(
 def sites_on(dated: Iterable[Any], day: str) -> Iterable[Site]:
     """Return the stores as they were on a day; rows in the order of the days from which they hold."""
     found = {row.peer: row for row in dated if row.valid_from <= day}
-    return (Site(row.peer, row.store_type, tuple(json.loads(row.groups))) for row in found.values())
+    return (Site(row.peer, row.store_type, tuple(read_json(row.groups))) for row in found.values())
 
 
 def _store(
@@ -145,13 +148,12 @@ def _store(
     made: Sequence[Document],
     receivers: Mapping[str, tuple[tuple[str, ...], str]],
 ) -> None:
-    there: set[str] = set()
-    for part in parts_of([one.document_id for one in made]):
-        there.update(
-            connection.execute(
-                select(t.document.c.document_id).where(t.document.c.document_id.in_(part))
-            ).scalars()
-        )
+    ids = [one.document_id for one in made]
+    there = set(
+        connection.execute(
+            select(t.document.c.document_id).where(among(connection, t.document.c.document_id, ids))
+        ).scalars()
+    )
     at = moment()
     insert_rows(
         connection,
@@ -160,7 +162,7 @@ def _store(
         [
             (
                 *values_of(one),
-                canonical(list(receivers[one.document_id][0])),
+                canonical_of_exact(receivers[one.document_id][0]),
                 receivers[one.document_id][1],
                 at,
             )
@@ -173,7 +175,7 @@ def _store(
 def _number(node: Node, connection: Connection, streams: Mapping[str, Sequence[Document]]) -> None:
     """Number the documents of every stream; streams with the same documents share their bodies."""
     shared: dict[tuple[str, ...], list[tuple[Sequence[Document], bytes]]] = {}
-    readable = {row.peer: json.loads(row.readable) for row in connection.execute(select(t.peer))}
+    readable = {row.peer: read_json(row.readable) for row in connection.execute(select(t.peer))}
     for peer in sorted(streams):
         documents = _readable(connection, peer, readable.get(peer, {}), streams[peer])
         ids = tuple(one.document_id for one in documents)
@@ -266,7 +268,9 @@ def _carry(connection: Connection, peer: str, documents: Sequence[Document]) -> 
     for doc_type, keys in keys_by_type.items():
         rows = connection.execute(
             select(t.carried.c.key, t.carried.c.version).where(
-                t.carried.c.peer == peer, t.carried.c.doc_type == doc_type, t.carried.c.key.in_(sorted(keys))
+                t.carried.c.peer == peer,
+                t.carried.c.doc_type == doc_type,
+                among(connection, t.carried.c.key, keys),
             )
         )
         last.update({(doc_type, row.key): row.version for row in rows})

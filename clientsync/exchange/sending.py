@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, and_, delete, insert, select, update
 
+from clientsync.database import among
 from clientsync.exchange import tables as t
 from clientsync.exchange.envelopes import batch_of, body_of, chunks
 from clientsync.exchange.mailbox import AT_ONCE, Mailbox, Position
@@ -163,7 +164,7 @@ def upload(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) -> 
             shas = sorted({row.body_sha for row in rows})
             bodies = {
                 row.sha: bytes(row.bytes)
-                for row in connection.execute(select(t.body).where(t.body.c.sha.in_(shas)))
+                for row in connection.execute(select(t.body).where(among(connection, t.body.c.sha, shas)))
             }
         if not rows:
             return sent

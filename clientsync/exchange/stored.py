@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select
 
+from clientsync.database import among
 from clientsync.exchange import tables as t
-from clientsync.exchange.documents import Control, Document, canonical
+from clientsync.exchange.documents import Control, Document, canonical_of_exact, read_json
 
 AT_ONCE = 500
 One = TypeVar("One")
@@ -36,7 +36,7 @@ def document_of(row: Any) -> Document:
         row.business_date,
         row.body,
         row.sha256,
-        tuple((name, key) for name, key in json.loads(row.deps)),
+        tuple((name, key) for name, key in read_json(row.deps)),
         Control(row.quantity, row.net, row.tax, row.tender),
     )
 
@@ -59,7 +59,7 @@ def values_of(one: Document) -> tuple[Any, ...]:
         one.key,
         one.version,
         one.business_date,
-        canonical([list(dep) for dep in one.deps]),
+        canonical_of_exact(one.deps),
         *one.control.as_list(),
         one.sha256,
         one.text,
@@ -68,8 +68,5 @@ def values_of(one: Document) -> tuple[Any, ...]:
 
 def documents_by_id(connection: Connection, ids: Sequence[str]) -> dict[str, Document]:
     """Return own documents by id."""
-    found = {}
-    for part in parts_of(ids):
-        rows = connection.execute(select(t.document).where(t.document.c.document_id.in_(part)))
-        found.update({row.document_id: document_of(row) for row in rows})
-    return found
+    rows = connection.execute(select(t.document).where(among(connection, t.document.c.document_id, ids)))
+    return {row.document_id: document_of(row) for row in rows}

@@ -125,7 +125,7 @@ applied = Table(
     "sync_applied", NODE, _key("origin"), _key("document_id"), _text("sha256"), _text("applied_at"),
 )  # fmt: skip
 seen = Table(
-    "sync_seen", NODE, _key("origin"), _key("doc_type"), _key("key"), _number("version"), _text("op")
+    "sync_seen", NODE, _key("doc_type"), _key("key"), _key("origin"), _number("version"), _text("op")
 )
 handled = Table("sync_handled", NODE, _key("request_id"), _text("at"))
 error = Table(
