@@ -113,6 +113,12 @@ class TableAdapter:
         rows = connection.execute(select(column).where(among(connection, column, keys)))
         return {str(one) for one in rows.scalars()}
 
+    def keys_after(self, connection: Connection, key: str, limit: int) -> list[str]:
+        """Return the next keys after a key, in their order."""
+        column = self.table.c[self.key]
+        rows = connection.execute(select(column).where(column > key).order_by(column).limit(limit))
+        return [str(one) for one in rows.scalars()]
+
 
 def _stored(table: Table, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
     """Return rows as the driver stores them: their values in the order of ``names``, JSON as text."""

@@ -35,7 +35,17 @@ def answer(node: Node, mailbox: Mailbox, lease: Lease) -> int:
     for row in waiting:
         state, items = json.loads(row.answer)
         answers.append(
-            Answer(row.peer, node.node_id, row.epoch, row.seq, row.rev, state, tuple(items), incarnation)
+            Answer(
+                row.peer,
+                node.node_id,
+                row.epoch,
+                row.seq,
+                row.hash,
+                row.rev,
+                state,
+                tuple(items),
+                incarnation,
+            )
         )
     missing = mailbox.answer(answers)
     given = [one for one in answers if (one.sender, one.epoch, one.seq) not in missing]

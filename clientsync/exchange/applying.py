@@ -29,9 +29,12 @@ _REFUSALS = (DocumentRefused, IntegrityBroken, IntegrityError, DataError, ValueE
 
 @dataclass
 class Known:
-    """What the receiver knows of the objects of one batch; it grows as documents are applied."""
+    """What the receiver knows of the objects of one batch; it grows as documents are applied.
 
-    marks: dict[str, str] = field(default_factory=dict)
+    ``marks`` holds by document its digest and whether it took effect, or was left out.
+    """
+
+    marks: dict[str, tuple[str, bool]] = field(default_factory=dict)
     versions: dict[Key, int] = field(default_factory=dict)
     own: set[Key] = field(default_factory=set)
     before: dict[str, int] = field(default_factory=dict)
@@ -163,12 +166,12 @@ def _known(node: Node, connection: Connection, peer: str, read: Sequence[_Read])
     known = Known(before={document.document_id: row.before for row, document in read})
     documents = [document for _, document in read]
     marks = connection.execute(
-        select(t.applied.c.document_id, t.applied.c.sha256).where(
+        select(t.applied.c.document_id, t.applied.c.sha256, t.applied.c.has_effect).where(
             t.applied.c.origin == peer,
             among(connection, t.applied.c.document_id, {one.document_id for one in documents}),
         )
     )
-    known.marks.update({row.document_id: row.sha256 for row in marks})
+    known.marks.update({row.document_id: (row.sha256, bool(row.has_effect)) for row in marks})
     wanted: dict[str, set[str]] = defaultdict(set)
     for one in documents:
         wanted[one.doc_type].add(one.key)
@@ -200,7 +203,7 @@ def _judged(node: Node, row: Any, one: Document, known: Known, held: dict[Key, s
     if found.state in OPEN:
         held.setdefault(one.aggregate, one.document_id)
     elif found.has_effect:
-        known.marks[one.document_id] = one.sha256
+        known.marks[one.document_id] = (one.sha256, True)
         known.versions[one.aggregate] = one.version
     return found
 
@@ -225,10 +228,8 @@ _Found = tuple[str, str, str, str] | None
 def _is_unfit(node: Node, one: Document, known: Known, _: Mapping[Key, str]) -> _Found:
     mark = known.marks.get(one.document_id)
     kind = node.catalogue.get(one.doc_type)
-    if mark == one.sha256:
-        return "APPLIED", "", "", ""
     if mark is not None:
-        return "QUARANTINED", "FORK", "its number was used for another document before", ""
+        return _again(one, *mark)
     if kind is None:
         return "QUARANTINED", "UNKNOWN_TYPE", f"{one.doc_type} is no type that is known here", ""
     if kind.owner == node.kind:
@@ -236,6 +237,15 @@ def _is_unfit(node: Node, one: Document, known: Known, _: Mapping[Key, str]) -> 
     if one.aggregate in known.others:
         return "QUARANTINED", "OTHER_OWNER", f"it belongs to {known.others[one.aggregate]}", ""
     return None
+
+
+def _again(one: Document, sha256: str, had_effect: bool) -> _Found:
+    """Return what becomes of a document whose id came before."""
+    if sha256 != one.sha256:
+        return "QUARANTINED", "FORK", "its number was used for another document before", ""
+    if had_effect:
+        return "APPLIED", "", "", ""
+    return "SKIPPED", "", "it was left out when it came before", ""
 
 
 def _waits(_: Node, one: Document, known: Known, held: Mapping[Key, str]) -> _Found:
@@ -300,13 +310,36 @@ def _settle(connection: Connection, peer: str, verdicts: Sequence[Verdict]) -> N
         )
     done = [one.document for one in verdicts if one.has_effect]
     if done:
-        insert_rows(
-            connection,
-            t.applied,
-            ("origin", "document_id", "sha256", "applied_at"),
-            [(peer, one.document_id, one.sha256, at) for one in done],
-        )
+        mark(connection, peer, done, at)
         see(connection, peer, done)
+
+
+def mark(
+    connection: Connection, peer: str, documents: Iterable[Document], at: str, *, has_effect: bool = True
+) -> None:
+    """Mark documents as had, for good, with what they add to the totals of their day; left out ones add nothing."""
+    insert_rows(
+        connection,
+        t.applied,
+        (
+            "origin", "document_id", "sha256", "applied_at", "doc_type", "key", "business_date", "quantity", "net",
+            "tax", "tender", "has_effect",
+        ),
+        [
+            (
+                peer,
+                one.document_id,
+                one.sha256,
+                at,
+                one.doc_type,
+                one.key,
+                one.business_date,
+                *one.control.as_list(),
+                int(has_effect),
+            )
+            for one in documents
+        ],
+    )  # fmt: skip
 
 
 def _before(row: Any) -> tuple[str, str, str]:

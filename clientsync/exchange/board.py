@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import select
@@ -21,7 +22,10 @@ def _peers(node: Node) -> list[str]:
 
 
 def freshness(node: Node, mailbox: Mailbox) -> list[dict[str, Any]]:
-    """Return by store: last seen, software version, documents that wait, and for how many minutes the oldest does."""
+    """Return by store: last seen, software version, what waited then for an answer, since when, and what it is worth.
+
+    Minutes are counted until now: they grow while a store is away.
+    """
     peers = _peers(node)
     beats = mailbox.beats(peers)
     rows = []
@@ -37,6 +41,7 @@ def freshness(node: Node, mailbox: Mailbox) -> list[dict[str, Any]]:
                 "oldest, minutes": int((now() - datetime.fromisoformat(oldest)).total_seconds() // 60)
                 if oldest
                 else "",
+                "value, rupees": f"{Decimal(beat['value']) / 100:,.2f}" if beat else "",
             }
         )
     return rows

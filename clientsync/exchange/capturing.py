@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert
 from sqlalchemy.dialects import postgresql, sqlite
 
 from clientsync.clock import today
+from clientsync.database import insert_rows
 from clientsync.errors import InvalidInput
 from clientsync.exchange import tables as t
 from clientsync.exchange.documents import OPS, Document, canonical, digest
@@ -67,6 +68,48 @@ def record(
         )
     )
     return version
+
+
+def record_existing(
+    node: Node, connection: Connection, doc_type: str, bodies: Mapping[str, Mapping[str, Any]], actor: str
+) -> None:
+    """Write a first event for objects that stand in the business tables and never had one; it is not sent by itself.
+
+    Args:
+        node: whose objects they are.
+        connection: of a write transaction.
+        doc_type: of all of them.
+        bodies: by key.
+        actor: who asked for the load that found them.
+    """
+    kind = node.catalogue.known(doc_type)
+    at, day = moment(), today().isoformat()
+    insert_rows(
+        connection, t.aggregate, ("doc_type", "key", "version"), [(doc_type, key, 1) for key in bodies]
+    )
+    insert_rows(
+        connection,
+        t.outbox,
+        (
+            "event_id", "occurred_at", "doc_type", "key", "version", "op", "business_date", "payload", "state",
+            "actor",
+        ),
+        [
+            (
+                str(uuid4()),
+                at,
+                doc_type,
+                key,
+                1,
+                "upsert",
+                str(body.get(kind.date_field) or day),
+                canonical(body) if kind.is_snapshot else None,
+                "PACKED",
+                actor,
+            )
+            for key, body in bodies.items()
+        ],
+    )  # fmt: skip
 
 
 def enter(

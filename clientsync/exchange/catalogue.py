@@ -50,6 +50,9 @@ class Adapter(Protocol):
     def existing(self, connection: Connection, keys: Collection[str]) -> set[str]:
         """Return those keys that exist."""
 
+    def keys_after(self, connection: Connection, key: str, limit: int) -> list[str]:
+        """Return the next keys after a key in their order, at most ``limit``; after an empty one: the first."""
+
 
 @dataclass(frozen=True)
 class Site:

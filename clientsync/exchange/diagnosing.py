@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, text
 from sqlalchemy.engine import URL, make_url
 
-from clientsync.clock import now
 from clientsync.database import reading
 from clientsync.errors import WarehouseError
 from clientsync.exchange.mailbox import Mailbox, mb_batch, open_mailbox
@@ -132,9 +131,7 @@ def _scope(mailbox: Mailbox, node_id: str) -> Check:
 def _clock(mailbox: Mailbox) -> Check:
     if mailbox.engine.dialect.name != "postgresql":
         return Check("clock", True, "the same machine")
-    with reading(mailbox.engine) as connection:
-        there = connection.execute(text("SELECT now()")).scalar_one()
-    seconds = abs((now() - there).total_seconds())
+    seconds = abs(mailbox.seconds_ahead())
     if seconds > CLOCK_WARNS:
         return Check(
             "clock",

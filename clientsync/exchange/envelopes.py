@@ -79,6 +79,24 @@ def batch_of(sender: str, receiver: str, row: Any) -> Batch:
     )
 
 
+@dataclass(frozen=True)
+class Opened:
+    """What a verified batch holds.
+
+    Attributes:
+        before: per document, the version of its object that the stream carried last.
+        load_id: of the load that it belongs to, empty for none.
+        manifest: of a load that ends with this batch, in canonical JSON; else empty.
+        restarts: all that the receiver may lack of the stream before it follows after it.
+    """
+
+    documents: list[Document]
+    before: list[int]
+    load_id: str
+    manifest: str
+    restarts: bool
+
+
 class Signer:
     """Signs batches with the private key of a node."""
 
@@ -192,8 +210,8 @@ def sealed(
     return Batch(sender, receiver, epoch, seq, prev_hash, own, header, signer.sign(own), body_sha)
 
 
-def opened(batch: Batch, body: bytes, prev_hash: str, public: str) -> tuple[list[Document], list[int]]:
-    """Return the documents of a batch with the versions before them, after everything about it was verified.
+def opened(batch: Batch, body: bytes, prev_hash: str, public: str) -> Opened:
+    """Return what a batch holds, after everything about it was verified.
 
     ``prev_hash`` is the digest of the batch that was taken before it in this epoch, empty for the first; ``public`` the
     key of the sender.
@@ -214,7 +232,14 @@ def opened(batch: Batch, body: bytes, prev_hash: str, public: str) -> tuple[list
     before = header["before"]
     if len(documents) != header["n"] or len(before) != header["n"]:
         raise EnvelopeBroken("FORM", f"batch {batch.seq} holds {len(documents)} documents, not {header['n']}")
-    return documents, [int(one) for one in before]
+    manifest = header.get("manifest")
+    return Opened(
+        documents,
+        [int(one) for one in before],
+        str(header.get("load_id", "")),
+        canonical(manifest) if manifest else "",
+        bool(header.get("restarts", False)),
+    )
 
 
 def _header(batch: Batch) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from clientsync.errors import InvalidInput
 from clientsync.exchange import tables as t
-from clientsync.exchange.applying import OPEN, see
+from clientsync.exchange.applying import OPEN, mark, see
 from clientsync.exchange.documents import canonical, digest
 from clientsync.exchange.nodes import Node, moment
 from clientsync.exchange.stored import document_of
@@ -80,11 +80,7 @@ def skip(node: Node, document_id: str, *, actor: str, reason: str) -> str:
             )
         ).one_or_none()
         if marked is None:
-            connection.execute(
-                insert(t.applied).values(
-                    origin=row.peer, document_id=one.document_id, sha256=one.sha256, applied_at=moment()
-                )
-            )
+            mark(connection, row.peer, [one], moment(), has_effect=False)
         have = connection.execute(
             select(t.seen.c.version).where(
                 t.seen.c.origin == row.peer, t.seen.c.doc_type == one.doc_type, t.seen.c.key == one.key

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 
 from clientsync.database import reading
 from clientsync.exchange import tables as t
 from clientsync.exchange.nodes import Node
 
 _SHOWN = {"PACKED": "WAITING", "RECEIVED": "UPLOADED", "PARTIAL": "ERROR", "REJECTED": "ERROR"}
+UNANSWERED = ("PACKED", "UPLOADED", "RECEIVED", "PARTIAL", "REJECTED")
+"""States of batches that no receiver has wholly processed."""
 
 
 def sent(node: Node, *, limit: int = 200) -> list[dict[str, Any]]:
@@ -69,19 +72,47 @@ def received(node: Node, *, states: tuple[str, ...] = (), limit: int = 200) -> l
         ]
 
 
-def oldest_unsent(node: Node) -> tuple[int, str]:
-    """Return how many documents are not answered for, and since when the oldest of them waits; empty when none does."""
+@dataclass(frozen=True)
+class Unanswered:
+    """Documents that a node wrote and that no receiver has processed yet.
+
+    Attributes:
+        number: of documents; those that go to several receivers count once for each.
+        since: when the oldest of them was written, ISO 8601; empty when there is none.
+        value: paise with tax, of those that are packed.
+    """
+
+    number: int
+    since: str
+    value: int
+
+
+def unanswered(node: Node) -> Unanswered:
+    """Return what of a node's documents waits for an answer."""
     with reading(node.engine) as connection:
         new = connection.execute(
             select(func.count(), func.min(t.outbox.c.occurred_at)).where(t.outbox.c.state == "NEW")
         ).one()
-        packed = connection.execute(
-            select(func.sum(t.batch_out.c.n), func.min(t.batch_out.c.packed_at)).where(
-                t.batch_out.c.state != "PROCESSED"
+        written = and_(
+            t.outbox.c.doc_type == t.document.c.doc_type,
+            t.outbox.c.key == t.document.c.key,
+            t.outbox.c.version == t.document.c.version,
+        )
+        sent = connection.execute(
+            select(
+                func.count(),
+                func.min(func.coalesce(t.outbox.c.occurred_at, t.document.c.created_at)),
+                func.sum(t.document.c.net + t.document.c.tax),
             )
+            .select_from(
+                t.batch_out.join(t.batch_item, t.of_one_batch(t.batch_out, t.batch_item))
+                .join(t.document, t.document.c.document_id == t.batch_item.c.document_id)
+                .outerjoin(t.outbox, written)
+            )
+            .where(t.batch_out.c.state.in_(UNANSWERED), t.batch_item.c.answer != "PROCESSED")
         ).one()
-    moments = [str(one) for one in (new[1], packed[1]) if one]
-    return int(new[0] or 0) + int(packed[0] or 0), min(moments, default="")
+    moments = [str(one) for one in (new[1], sent[1]) if one]
+    return Unanswered(int(new[0]) + int(sent[0]), min(moments, default=""), int(sent[2] or 0))
 
 
 def control_totals(node: Node) -> list[list[Any]]:
@@ -103,24 +134,14 @@ def control_totals(node: Node) -> list[list[Any]]:
 
 def received_totals(node: Node, peer: str) -> list[list[Any]]:
     """Return the same of the documents of a peer that took effect here; a document that came twice counts once."""
-    once = (
-        select(t.inbox)
-        .where(t.inbox.c.peer == peer, t.inbox.c.state == "APPLIED")
-        .distinct(t.inbox.c.document_id)
-        if node.engine.dialect.name == "postgresql"
-        else select(t.inbox)
-        .where(t.inbox.c.peer == peer, t.inbox.c.state == "APPLIED")
-        .group_by(t.inbox.c.document_id)
-    ).subquery()
+    columns = (t.applied.c.quantity, t.applied.c.net, t.applied.c.tax, t.applied.c.tender)
     statement = (
         select(
-            once.c.doc_type,
-            once.c.business_date,
-            func.count(),
-            *(func.sum(one) for one in (once.c.quantity, once.c.net, once.c.tax, once.c.tender)),
+            t.applied.c.doc_type, t.applied.c.business_date, func.count(), *(func.sum(one) for one in columns)
         )
-        .group_by(once.c.doc_type, once.c.business_date)
-        .order_by(once.c.doc_type, once.c.business_date)
+        .where(t.applied.c.origin == peer, t.applied.c.has_effect == 1)
+        .group_by(t.applied.c.doc_type, t.applied.c.business_date)
+        .order_by(t.applied.c.doc_type, t.applied.c.business_date)
     )
     with reading(node.engine) as connection:
         return [[row[0], row[1], *map(int, row[2:])] for row in connection.execute(statement)]

@@ -28,6 +28,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from clientsync.clock import now
 from clientsync.database import open_engine, reading, writing
 from clientsync.exchange.capturing import upsert
 from clientsync.exchange.documents import canonical
@@ -73,7 +74,7 @@ mb_batch = Table(
 _PLACE = (mb_batch.c.sender, mb_batch.c.receiver, mb_batch.c.epoch, mb_batch.c.seq)
 mb_ack = Table(
     "mb_ack", MAILBOX, *_place(), Column("rev", _LONG, primary_key=True, autoincrement=False), _text("state"),
-    _text("items"), _text("incarnation"), _text("at"),
+    _text("items"), _text("hash"), _text("incarnation"), _text("at"),
 )  # fmt: skip
 mb_request = Table(
     "mb_request", MAILBOX, _id("request_id"), _text("from_node"), _text("to_node"), _text("kind"), _text("args"),
@@ -100,12 +101,17 @@ class Position:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the receiver of a batch says of it; of several revisions the newest counts."""
+    """What the receiver of a batch says of it; of several revisions the newest counts.
+
+    Attributes:
+        hash: of the batch that was taken: another batch may have its number after both sides of it were restored.
+    """
 
     sender: str
     receiver: str
     epoch: int
     seq: int
+    hash: str
     rev: int
     state: str
     items: tuple[Mapping[str, Any], ...]
@@ -241,6 +247,33 @@ class Mailbox:
                 ]
         return sorted(found, key=lambda one: (one[0].sender, one[0].epoch, one[0].seq))
 
+    def first_of_epochs(self, sender: str, receiver: str, after_epoch: int) -> list[tuple[Batch, bytes]]:
+        """Return the first batch of every epoch of a stream after one, the newest first, with their bodies."""
+        with reading(self.engine) as connection:
+            rows = connection.execute(
+                select(mb_batch)
+                .where(
+                    mb_batch.c.sender == sender,
+                    mb_batch.c.receiver == receiver,
+                    mb_batch.c.seq == 1,
+                    mb_batch.c.epoch > after_epoch,
+                )
+                .order_by(mb_batch.c.epoch.desc())
+            ).all()
+            bodies = self._bodies(connection, {(row.body_scope, row.body_sha) for row in rows})
+        return [
+            (batch_of(row.sender, row.receiver, row), bodies.get((row.body_scope, row.body_sha), b""))
+            for row in rows
+        ]
+
+    def seconds_ahead(self) -> float:
+        """Return by how many seconds this machine's clock is ahead of the mailbox's; 0 for a file."""
+        if self.engine.dialect.name != "postgresql":
+            return 0.0
+        with reading(self.engine) as connection:
+            there = connection.execute(select(func.now())).scalar_one()
+        return float((now() - there).total_seconds())
+
     @staticmethod
     def _bodies(connection: Any, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
         found = {}
@@ -277,6 +310,7 @@ class Mailbox:
                     "rev": one.rev,
                     "state": one.state,
                     "items": canonical(list(one.items)),
+                    "hash": one.hash,
                     "incarnation": one.incarnation,
                     "at": moment(),
                 }
@@ -305,6 +339,7 @@ class Mailbox:
                         row.receiver,
                         row.epoch,
                         row.seq,
+                        row.hash,
                         row.rev,
                         row.state,
                         tuple(json.loads(row.items)),

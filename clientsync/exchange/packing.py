@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from clientsync.database import among, insert_rows
 from clientsync.exchange import tables as t
@@ -27,14 +27,19 @@ from clientsync.exchange.documents import (
 )
 from clientsync.exchange.envelopes import body_of, chunks, sealed
 from clientsync.exchange.nodes import Lease, Node, moment, note_error
-from clientsync.exchange.stored import DOCUMENT_FIELDS, values_of
+from clientsync.exchange.stored import DOCUMENT_FIELDS, document_of, values_of
 
 EVENTS_AT_ONCE = 10_000
 
 
 def pack(node: Node, lease: Lease) -> int:
-    """Turn new events into documents and batches, and return how many documents were packed."""
+    """Turn new events into documents and batches, and return how many documents were packed.
+
+    What was withheld from a peer that could not read it is sent as soon as it says that it can.
+    """
     with node.writing("pack", lease) as connection:
+        streams: dict[str, list[Document]] = defaultdict(list)
+        _take_withheld(connection, streams)
         events = connection.execute(
             select(t.outbox)
             .where(t.outbox.c.state == "NEW")
@@ -42,24 +47,22 @@ def pack(node: Node, lease: Lease) -> int:
             .limit(EVENTS_AT_ONCE)
             .with_for_update(skip_locked=True)
         ).all()
-        if not events:
-            return 0
-        made, bodies = _documents(node, connection, events)
+        made, bodies = documents_of(node, connection, events)
         receivers = _route(node, connection, made, bodies)
-        _store(connection, made, receivers)
-        streams: dict[str, list[Document]] = defaultdict(list)
+        store(connection, made, receivers)
         for one in made:
             for peer in receivers[one.document_id][0]:
                 streams[peer].append(one)
         _number(node, connection, streams)
-        done = [event.number for event in events]
-        connection.execute(
-            update(t.outbox).where(among(connection, t.outbox.c.number, done)).values(state="PACKED")
-        )
+        if events:
+            done = [event.number for event in events]
+            connection.execute(
+                update(t.outbox).where(among(connection, t.outbox.c.number, done)).values(state="PACKED")
+            )
     return len(made)
 
 
-def _documents(
+def documents_of(
     node: Node, connection: Connection, events: Sequence[Any]
 ) -> tuple[list[Document], dict[str, dict[str, Any]]]:
     """Return documents in the order in which they travel, and their bodies by id.
@@ -143,11 +146,12 @@ def sites_on(dated: Iterable[Any], day: str) -> Iterable[Site]:
     return (Site(row.peer, row.store_type, tuple(read_json(row.groups))) for row in found.values())
 
 
-def _store(
+def store(
     connection: Connection,
     made: Sequence[Document],
     receivers: Mapping[str, tuple[tuple[str, ...], str]],
 ) -> None:
+    """Keep documents with the receivers that were chosen and the rule that chose them; those that are kept stay."""
     ids = [one.document_id for one in made]
     there = set(
         connection.execute(
@@ -175,25 +179,35 @@ def _store(
 def _number(node: Node, connection: Connection, streams: Mapping[str, Sequence[Document]]) -> None:
     """Number the documents of every stream; streams with the same documents share their bodies."""
     shared: dict[tuple[str, ...], list[tuple[Sequence[Document], bytes]]] = {}
-    readable = {row.peer: read_json(row.readable) for row in connection.execute(select(t.peer))}
     for peer in sorted(streams):
-        documents = _readable(connection, peer, readable.get(peer, {}), streams[peer])
+        documents = readable_by(connection, peer, streams[peer])
         ids = tuple(one.document_id for one in documents)
         if ids not in shared:
             shared[ids] = [(part, body_of(part)) for part in chunks(documents)]
         number_batches(node, connection, peer, shared[ids])
 
 
-def _readable(
-    connection: Connection, peer: str, readable: Mapping[str, Sequence[int]], documents: Sequence[Document]
-) -> list[Document]:
-    """Return the documents that a peer can read; what it cannot read is told, never sent."""
+def _readable(connection: Connection, peer: str) -> dict[str, list[int]]:
+    """Return the oldest and newest schema version by type that a peer said it reads; empty before it said anything."""
+    text = connection.execute(select(t.peer.c.readable).where(t.peer.c.peer == peer)).scalar_one()
+    found: dict[str, list[int]] = read_json(text)
+    return found
+
+
+def readable_by(connection: Connection, peer: str, documents: Sequence[Document]) -> list[Document]:
+    """Return the documents that a peer can read; what it cannot read is told, and withheld until it can."""
+    readable = _readable(connection, peer)
     fitting = []
     for one in documents:
         newest = readable.get(one.doc_type, [0, one.schema_version])[1]
         if one.schema_version <= newest:
             fitting.append(one)
             continue
+        connection.execute(
+            upsert(connection)(t.withheld)
+            .values(peer=peer, document_id=one.document_id)
+            .on_conflict_do_nothing()
+        )
         note_error(
             connection,
             peer=peer,
@@ -201,22 +215,46 @@ def _readable(
             code="SCHEMA",
             what=f"{one.doc_type} {one.key}",
             reason=f"{peer} reads {one.doc_type} up to version {newest}; this is version {one.schema_version}",
-            next_step=f"Upgrade {peer}, then: clientsync exchange resend --to {peer} --type … --key … for it.",
+            next_step=f"Upgrade {peer}; what is withheld is sent after its next sync.",
         )
     return fitting
 
 
+def _take_withheld(connection: Connection, streams: dict[str, list[Document]]) -> None:
+    """Put what is withheld from a peer in front of its stream, when the peer says by now that it reads all of it."""
+    rows = connection.execute(
+        select(t.withheld.c.peer, t.document)
+        .join(t.document, t.document.c.document_id == t.withheld.c.document_id)
+        .order_by(t.withheld.c.peer, t.document.c.created_at, t.document.c.version)
+    ).all()
+    for peer in sorted({row.peer for row in rows}):
+        documents = [document_of(row) for row in rows if row.peer == peer]
+        readable = _readable(connection, peer)
+        if all(
+            one.schema_version <= readable.get(one.doc_type, [0, one.schema_version])[1] for one in documents
+        ):
+            streams[peer] += documents
+            connection.execute(delete(t.withheld).where(t.withheld.c.peer == peer))
+
+
 def number_batches(
-    node: Node, connection: Connection, peer: str, parts: Sequence[tuple[Sequence[Document], bytes]]
+    node: Node,
+    connection: Connection,
+    peer: str,
+    parts: Sequence[tuple[Sequence[Document], bytes]],
+    more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Number and seal parts of a stream; they follow what was numbered before."""
+    """Number and seal parts of a stream; they follow what was numbered before.
+
+    ``more`` holds further fields of the headers: the load that the batches belong to, and its manifest.
+    """
     stream = connection.execute(
         select(t.stream_out).where(t.stream_out.c.peer == peer).with_for_update()
     ).one_or_none()
     if stream is None:
         connection.execute(insert(t.stream_out).values(peer=peer, epoch=1, next_seq=1, last_hash=""))
     epoch, seq, last = (stream.epoch, stream.next_seq, stream.last_hash) if stream else (1, 1, "")
-    about = {"incarnation": node.incarnation(connection), "created_at": moment()}
+    about = {"incarnation": node.incarnation(connection), "created_at": moment(), **(more or {})}
     for documents, body in parts:
         batch = sealed(
             node.signer,

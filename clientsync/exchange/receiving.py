@@ -14,8 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 from clientsync.database import insert_rows
 from clientsync.exchange import tables as t
 from clientsync.exchange.applying import OPEN
-from clientsync.exchange.documents import Document
-from clientsync.exchange.envelopes import Batch, EnvelopeBroken, opened
+from clientsync.exchange.envelopes import Batch, EnvelopeBroken, Opened, opened
 from clientsync.exchange.mailbox import Mailbox
 from clientsync.exchange.nodes import Lease, Node, moment, note_error
 from clientsync.exchange.stored import DOCUMENT_FIELDS, values_of
@@ -94,31 +93,48 @@ def receive(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) ->
         news = mailbox.after(node.node_id, {peer: place[:2] for peer, place in waiting.items()})
         broken: set[str] = set()
         moved: set[str] = set()
+        jumped: dict[str, _Place] = {}
         for batch, body in news:
             if batch.sender in broken:
                 continue
             try:
-                documents, before, place = _read(batch, body, waiting[batch.sender], keys[batch.sender])
+                found = _read(batch, body, waiting[batch.sender], keys[batch.sender])
             except EnvelopeBroken as error:
                 broken.add(batch.sender)
-                _tell(node, mailbox, lease, batch, error)
+                restart = None
+                if error.code in ("GAP", "CHAIN"):
+                    restart = _restart(node, mailbox, batch.sender, waiting[batch.sender], keys[batch.sender])
+                if restart is not None:
+                    jumped[batch.sender] = (restart, 0, "")
+                else:
+                    _tell(node, mailbox, lease, batch, error)
                 continue
-            _take(node, lease, batch, documents, before)
-            waiting[batch.sender] = place
+            _take(node, lease, batch, found)
+            waiting[batch.sender] = (batch.epoch, batch.seq, batch.hash)
             moved.add(batch.sender)
-            received += len(documents)
-        waiting = {peer: place for peer, place in waiting.items() if peer in moved - broken}
+            received += len(found.documents)
+        waiting = {peer: place for peer, place in waiting.items() if peer in moved - broken} | jumped
     return received
 
 
-def _read(batch: Batch, body: bytes, place: _Place, public: str) -> tuple[list[Document], list[int], _Place]:
+def _read(batch: Batch, body: bytes, place: _Place, public: str) -> Opened:
     epoch, seq, last = place
     is_next = batch.epoch == epoch and batch.seq == seq + 1
     is_new_epoch = batch.epoch > epoch and batch.seq == 1
     if not is_next and not is_new_epoch:
-        raise EnvelopeBroken("CHAIN", f"after {epoch}/{seq} comes {batch.epoch}/{batch.seq}: one is missing")
-    documents, before = opened(batch, body, last if is_next else "", public)
-    return documents, before, (batch.epoch, batch.seq, batch.hash)
+        raise EnvelopeBroken("GAP", f"after {epoch}/{seq} comes {batch.epoch}/{batch.seq}: one is missing")
+    return opened(batch, body, last if is_next else "", public)
+
+
+def _restart(node: Node, mailbox: Mailbox, sender: str, place: _Place, public: str) -> int | None:
+    """Return the newest epoch that begins with a whole load, which makes what was before it needless; else None."""
+    for batch, body in mailbox.first_of_epochs(sender, node.node_id, place[0]):
+        try:
+            if opened(batch, body, "", public).restarts:
+                return batch.epoch
+        except EnvelopeBroken:
+            return None  # read again in its place, where it is told
+    return None
 
 
 def _tell(node: Node, mailbox: Mailbox, lease: Lease, batch: Batch, error: EnvelopeBroken) -> None:
@@ -131,15 +147,15 @@ def _tell(node: Node, mailbox: Mailbox, lease: Lease, batch: Batch, error: Envel
             code=error.code,
             what=what,
             reason=str(error),
-            next_step=f"It is read again. When it stays: clientsync exchange resend at {batch.sender}.",
+            next_step=f"It is read again. When it stays: clientsync exchange resend at {batch.sender}."
+            if error.code != "GAP"
+            else f"It is read again. If it is purged: clientsync exchange load --from {batch.sender} --restart.",
         )
     if not is_first:
         mailbox.ask(node.node_id, batch.sender, "look", {"epoch": batch.epoch, "seq": batch.seq})
 
 
-def _take(
-    node: Node, lease: Lease, batch: Batch, documents: Sequence[Document], before: Sequence[int]
-) -> None:
+def _take(node: Node, lease: Lease, batch: Batch, found: Opened) -> None:
     at = moment()
     with node.writing("receive", lease) as connection:
         connection.execute(
@@ -148,8 +164,10 @@ def _take(
                 epoch=batch.epoch,
                 seq=batch.seq,
                 hash=batch.hash,
-                n=len(documents),
+                n=len(found.documents),
                 received_at=at,
+                load_id=found.load_id,
+                manifest=found.manifest,
             )
         )
         insert_rows(
@@ -167,7 +185,7 @@ def _take(
                     at,
                     *values_of(one),
                 )
-                for idx, (one, previous) in enumerate(zip(documents, before, strict=True))
+                for idx, (one, previous) in enumerate(zip(found.documents, found.before, strict=True))
             ],
         )
         values = {"epoch": batch.epoch, "last_seq": batch.seq, "last_hash": batch.hash}

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
 from clientsync.database import among
 from clientsync.exchange import tables as t
 from clientsync.exchange.envelopes import batch_of, body_of, chunks
+from clientsync.exchange.loading import begin_again
 from clientsync.exchange.mailbox import AT_ONCE, Mailbox, Position
 from clientsync.exchange.nodes import Lease, Node, moment, note_error
 from clientsync.exchange.packing import number_batches
@@ -42,7 +43,12 @@ def check_restored(node: Node, mailbox: Mailbox, lease: Lease) -> list[str]:
                     restored.append(peer)
                     _begin_epoch(node, connection, peer, there)
                 continue
-            if there is not None and _is_behind(connection, peer, own, there):
+            if peer in _doubled(connection):
+                restored.append(peer)
+                _begin_epoch(
+                    node, connection, peer, max(there or Position(), _place(own), key=_order), repeats=True
+                )
+            elif there is not None and _is_behind(connection, peer, own, there):
                 restored.append(peer)
                 _begin_epoch(node, connection, peer, there)
             else:
@@ -52,6 +58,21 @@ def check_restored(node: Node, mailbox: Mailbox, lease: Lease) -> list[str]:
                 update(t.node).where(t.node.c.node_id == node.node_id).values(incarnation=str(uuid4()))
             )
     return restored
+
+
+def _doubled(connection: Connection) -> set[str]:
+    """Return the peers that took other batches under numbers of this database's own."""
+    return set(
+        connection.execute(select(t.batch_out.c.peer).where(t.batch_out.c.state == "DOUBLED")).scalars()
+    )
+
+
+def _place(own: Any) -> Position:
+    return Position(own.epoch, own.next_seq - 1, own.last_hash)
+
+
+def _order(place: Position) -> tuple[int, int]:
+    return place.epoch, place.seq
 
 
 def _is_behind(connection: Connection, peer: str, own: Any, there: Position) -> bool:
@@ -88,31 +109,59 @@ def _bring_again(connection: Connection, peer: str, own: Any, there: Position) -
         )
 
 
-def _begin_epoch(node: Node, connection: Connection, peer: str, there: Position) -> None:
-    """Begin a new epoch of a stream; what was numbered and never brought is numbered anew in it."""
+def _begin_epoch(
+    node: Node, connection: Connection, peer: str, there: Position, *, repeats: bool = False
+) -> None:
+    """Begin a new epoch of a stream; what was numbered and never brought is numbered anew in it.
+
+    With ``repeats`` all that was not processed is numbered anew, and the epoch begins with a batch that says so: the
+    peer cannot read on in the old one, because it took other batches under the same numbers.
+    """
     packed = and_(t.batch_out.c.peer == peer, t.batch_out.c.state == "PACKED")
-    dropped = connection.execute(select(t.batch_out.c.epoch, t.batch_out.c.seq).where(packed)).all()
+    open_ = and_(t.batch_out.c.peer == peer, t.batch_out.c.state.in_((*OPEN_STATES, "DOUBLED")))
     ids: list[str] = []
-    for epoch, seq in dropped:
-        here = t.at(t.batch_item, peer, epoch, seq)
-        ids += connection.execute(select(t.batch_item.c.document_id).where(here)).scalars()
-        connection.execute(delete(t.batch_item).where(here))
+    if repeats:
+        ids += _documents_in(connection, peer, open_)
+        connection.execute(update(t.batch_out).where(open_).values(state="REPLACED", answered_at=moment()))
+    ids += _documents_in(connection, peer, packed)
+    for epoch, seq in connection.execute(select(t.batch_out.c.epoch, t.batch_out.c.seq).where(packed)).all():
+        connection.execute(delete(t.batch_item).where(t.at(t.batch_item, peer, epoch, seq)))
     connection.execute(delete(t.batch_out).where(packed))
+    ids = list(dict.fromkeys(ids))
     _carry_back(connection, peer, ids)
     values = {"epoch": there.epoch + 1, "next_seq": 1, "last_hash": ""}
     done = connection.execute(update(t.stream_out).where(t.stream_out.c.peer == peer).values(**values))
     if not done.rowcount:
         connection.execute(insert(t.stream_out).values(peer=peer, **values))
+    if repeats:
+        number_batches(node, connection, peer, [([], body_of([]))], {"restarts": True})
     _pack_again(node, connection, peer, ids)
+    begin_again(connection, peer)
+    reason = (
+        "the peer took other batches under the numbers of this database's: both it and the mailbox were restored"
+        if repeats
+        else f"the mailbox holds {there.epoch}/{there.seq}, which this database never sent: it was restored"
+    )
     note_error(
         connection,
         peer=peer,
         error_class="PROTOCOL",
         code="RESTORED",
         what=f"stream to {peer}",
-        reason=f"the mailbox holds {there.epoch}/{there.seq}, which this database never sent: it was restored",
+        reason=reason,
         next_step="Documents of the lost time may be at the other side only: compare the control totals.",
     )
+
+
+def _documents_in(connection: Connection, peer: str, batches: ColumnElement[bool]) -> list[str]:
+    """Return the ids of the documents of some batches of a stream, in their order."""
+    statement = (
+        select(t.batch_item.c.document_id)
+        .join(t.batch_out, t.of_one_batch(t.batch_out, t.batch_item))
+        .where(batches)
+        .order_by(t.batch_item.c.epoch, t.batch_item.c.seq, t.batch_item.c.idx)
+    )
+    return list(connection.execute(statement).scalars())
 
 
 def _carry_back(connection: Connection, peer: str, ids: Iterable[str]) -> None:
@@ -127,7 +176,13 @@ def _carry_back(connection: Connection, peer: str, ids: Iterable[str]) -> None:
         left = connection.execute(
             select(t.document.c.version)
             .join(t.batch_item, t.batch_item.c.document_id == t.document.c.document_id)
-            .where(t.batch_item.c.peer == peer, t.document.c.doc_type == doc_type, t.document.c.key == key)
+            .join(t.batch_out, t.of_one_batch(t.batch_out, t.batch_item))
+            .where(
+                t.batch_out.c.state != "REPLACED",
+                t.batch_item.c.peer == peer,
+                t.document.c.doc_type == doc_type,
+                t.document.c.key == key,
+            )
             .order_by(t.document.c.version.desc())
             .limit(1)
         ).scalar_one_or_none()
@@ -189,7 +244,8 @@ def collect(node: Node, mailbox: Mailbox, lease: Lease) -> int:
     """Take the answers to own batches, and return how many batches were found to be processed.
 
     An answer never promotes a batch that is still to be brought, and one of an earlier life of the receiver counts only
-    until the receiver says how far back it was set.
+    until the receiver says how far back it was set. An answer to another batch under the same number marks the own one
+    as ``DOUBLED``: ``check_restored`` then begins a new epoch.
     """
     with node.engine.connect() as connection:
         rows = connection.execute(select(t.batch_out).where(t.batch_out.c.state.in_(OPEN_STATES))).all()
@@ -197,10 +253,21 @@ def collect(node: Node, mailbox: Mailbox, lease: Lease) -> int:
     known = {(row.peer, row.epoch, row.seq): row for row in rows}
     if not known:
         return 0
+    answers = mailbox.answers(node.node_id, known)
+    doubled = [one for one in answers if one.hash != known[one.receiver, one.epoch, one.seq].hash]
+    if doubled:
+        with node.writing("doubled", lease) as connection:
+            for one in doubled:
+                connection.execute(
+                    update(t.batch_out)
+                    .where(t.at(t.batch_out, one.receiver, one.epoch, one.seq))
+                    .values(state="DOUBLED")
+                )
     news = [
         one
-        for one in mailbox.answers(node.node_id, known)
-        if one.rev > known[one.receiver, one.epoch, one.seq].rev
+        for one in answers
+        if one not in doubled
+        and one.rev > known[one.receiver, one.epoch, one.seq].rev
         and lives.get(one.receiver, "") in ("", one.incarnation)
     ]
     if not news:

@@ -20,10 +20,13 @@ from clientsync.exchange import tables as t
 from clientsync.exchange.answering import answer
 from clientsync.exchange.applying import OPEN, apply
 from clientsync.exchange.catalogue import HEAD_OFFICE
+from clientsync.exchange.diagnosing import CLOCK_WARNS
 from clientsync.exchange.documents import canonical
 from clientsync.exchange.envelopes import PROTOCOL
-from clientsync.exchange.lists import control_totals, oldest_unsent
-from clientsync.exchange.mailbox import ForkFound, Mailbox
+from clientsync.exchange.lists import control_totals, unanswered
+from clientsync.exchange.loaded import check_loads
+from clientsync.exchange.loading import advance, start
+from clientsync.exchange.mailbox import ForkFound, Mailbox, Request
 from clientsync.exchange.nodes import Lease, Node, give_back, moment, note_error, take_lease
 from clientsync.exchange.packing import pack
 from clientsync.exchange.receiving import check_set_back, receive
@@ -31,8 +34,10 @@ from clientsync.exchange.resending import send_object
 from clientsync.exchange.sending import check_restored, collect, rewind, upload
 
 Progress = Callable[[str, int], None]
-PHASES = ("receive", "apply", "answer", "collect", "pack", "upload")
+PHASES = ("receive", "apply", "answer", "collect", "pack", "load", "upload")
 """The phases of a sync in their order, as ``progress`` names them."""
+CLOCK_REFUSES = 24 * 60 * 60
+"""Seconds by which a clock may differ at most: beyond a day, business days would be wrong."""
 
 
 class ExchangeRefused(SyncError):
@@ -133,10 +138,12 @@ def _sync(
 
     phase("receive", lambda: receive(node, mailbox, lease, fitting), may_fail=True)
     phase("apply", applying, may_fail=True)
+    check_loads(node, lease)
     phase("answer", lambda: answer(node, mailbox, lease), may_fail=True)
     phase("collect", lambda: collect(node, mailbox, lease), may_fail=True)
     check_restored(node, mailbox, lease)
     phase("pack", lambda: pack(node, lease))
+    phase("load", lambda: advance(node, lease, fitting))
     try:
         phase("upload", lambda: upload(node, mailbox, lease, fitting))
     except ForkFound:
@@ -183,8 +190,24 @@ def _handshake(node: Node, mailbox: Mailbox, lease: Lease, result: SyncResult) -
             f"Another database has taken the place of this one as {node.node_id}. If this is the right one: "
             "clientsync exchange take-over."
         )
+    ahead = round(mailbox.seconds_ahead())
+    if abs(ahead) > CLOCK_REFUSES:
+        raise ExchangeRefused(
+            f"The clock of {node.node_id} differs from the web database's by {abs(ahead) // 3600:,} hours; nothing is "
+            "exchanged, because business days would be wrong. Set it."
+        )
     beats = mailbox.beats(peers)
     with node.writing("handshake", lease) as connection:
+        if abs(ahead) > CLOCK_WARNS:
+            note_error(
+                connection,
+                peer="",
+                error_class="TRANSIENT",
+                code="CLOCK",
+                what=f"clock of {node.node_id}",
+                reason=f"it differs from the web database's by more than {CLOCK_WARNS // 60} minutes",
+                next_step="Set it: business days depend on it. The order of documents does not.",
+            )
         for peer in peers:
             beat = beats.get(peer)
             if beat is None:
@@ -206,8 +229,7 @@ def _handshake(node: Node, mailbox: Mailbox, lease: Lease, result: SyncResult) -
                 )
     if node.kind == "STORE" and HEAD_OFFICE in result.refused:
         _beat(node, mailbox)
-        waiting, _ = oldest_unsent(node)
-        raise ExchangeRefused(f"{result.refused[HEAD_OFFICE]}; {waiting} documents wait.")
+        raise ExchangeRefused(f"{result.refused[HEAD_OFFICE]}; {unanswered(node).number} documents wait.")
     return peers
 
 
@@ -232,8 +254,10 @@ def _handle_requests(node: Node, mailbox: Mailbox, lease: Lease) -> None:
             rewind(node, lease, one.from_node, int(args["epoch"]), int(args["seq"]), str(args["incarnation"]))
         elif one.kind == "send":
             send_object(node, lease, one.from_node, str(args["doc_type"]), str(args["key"]))
+        elif one.kind == "load":
+            _begin_asked_load(node, lease, one)
         with node.writing("request", lease) as connection:
-            if one.kind not in ("rewind", "send"):
+            if one.kind not in ("rewind", "send", "load"):
                 note_error(
                     connection,
                     peer=one.from_node,
@@ -244,6 +268,65 @@ def _handle_requests(node: Node, mailbox: Mailbox, lease: Lease) -> None:
                     next_step=f"Send the batch again: clientsync exchange resend --to {one.from_node} --batch NUMBER.",
                 )
             connection.execute(insert(t.handled).values(request_id=one.request_id, at=moment()))
+
+
+def _begin_asked_load(node: Node, lease: Lease, asked: Request) -> None:
+    """Begin a load that a peer asks for; what is wrong with the wish is told here, and the sync goes on."""
+    try:
+        start(
+            node,
+            asked.from_node,
+            types=[str(one) for one in asked.args["types"]],
+            since=str(asked.args["since"]),
+            restarts=bool(asked.args["restarts"]),
+            actor=f"asked by {asked.from_node}",
+        )
+    except InvalidInput as error:
+        with node.writing("request", lease) as connection:
+            note_error(
+                connection,
+                peer=asked.from_node,
+                error_class="PROTOCOL",
+                code="LOAD",
+                what=f"load for {asked.from_node}",
+                reason=error.message,
+                next_step="Ask again with other words: clientsync exchange load.",
+            )
+
+
+def ask_for_load(
+    node: Node,
+    mailbox: Mailbox,
+    sender: str,
+    *,
+    types: Sequence[str] = (),
+    since: str = "",
+    restarts: bool = False,
+) -> None:
+    """Ask a sender for a load of this node; it begins with the next sync there.
+
+    Args:
+        node: the receiver.
+        mailbox: opened with its login.
+        sender: who is asked.
+        types: of documents; empty: all that the sender writes.
+        since: ISO day from which frozen documents are wanted; empty: all.
+        restarts: as of ``loading.start``.
+
+    Raises:
+        InvalidInput: an unknown sender, a type that it does not write, or a restart of a part.
+    """
+    with reading(node.engine) as connection:
+        peers = list(connection.execute(select(t.peer.c.peer).order_by(t.peer.c.peer)).scalars())
+    if sender not in peers:
+        raise InvalidInput(f"{sender} is not known here. Valid: {', '.join(peers)}.")
+    theirs = [one.name for one in node.catalogue if one.owner != node.kind]
+    wrong = sorted(set(types) - set(theirs))
+    if wrong:
+        raise InvalidInput(f"{', '.join(wrong)} is not written by {sender}. Valid: {', '.join(theirs)}.")
+    if restarts and (types or since):
+        raise InvalidInput("A stream begins anew with a whole load only: leave out the types and the day.")
+    mailbox.ask(node.node_id, sender, "load", {"types": list(types), "since": since, "restarts": restarts})
 
 
 def _ask_for_missing(node: Node, mailbox: Mailbox, lease: Lease) -> None:
@@ -276,7 +359,7 @@ def _ask_for_missing(node: Node, mailbox: Mailbox, lease: Lease) -> None:
 def _beat(node: Node, mailbox: Mailbox) -> None:
     with reading(node.engine) as connection:
         incarnation = node.incarnation(connection)
-    waiting, oldest = oldest_unsent(node)
+    waiting = unanswered(node)
     mailbox.beat(
         node.node_id,
         incarnation,
@@ -284,8 +367,9 @@ def _beat(node: Node, mailbox: Mailbox) -> None:
             "protocol": list(PROTOCOL),
             "software": software_version(),
             "readable": node.catalogue.readable,
-            "waiting": waiting,
-            "oldest_unsent": oldest,
+            "waiting": waiting.number,
+            "oldest_unsent": waiting.since,
+            "value": waiting.value,
             "control": control_totals(node) if node.kind == "STORE" else [],
         },
     )

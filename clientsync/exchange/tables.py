@@ -1,7 +1,8 @@
 """Tables that a node keeps beside the business tables of its own database.
 
-Moments are ISO 8601 in UTC as text, so that both databases order and compare them alike. ``sync_applied`` and
-``sync_seen`` are never purged: they are what keeps a document from taking effect twice.
+Moments are ISO 8601 in UTC as text, so that both databases order and compare them alike. ``sync_document``,
+``sync_applied`` and ``sync_seen`` are never purged: they are what was written, what keeps a document from taking effect
+twice, and what the totals of the days are made of.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def _number(name: str, default: int = 0) -> Column[int]:
 
 node = Table(
     "sync_node", NODE, _key("node_id"), _text("incarnation"), _number("next_ack", 1),
-    _text("lease_holder"), _number("fencing"), _text("lease_until"),
+    _text("lease_holder"), _number("fencing"), _text("lease_until"), _text("purged_until"),
 )  # fmt: skip
 peer = Table("sync_peer", NODE, _key("peer"), _text("public_key"), _text("readable", "{}"))
 site = Table("sync_site", NODE, _key("peer"), _key("valid_from"), _text("store_type"), _text("groups", "[]"))
@@ -79,6 +80,12 @@ document = Table(
     _text("rule"), _text("created_at"),
 )  # fmt: skip
 Index("sync_document_object", document.c.doc_type, document.c.key)
+withheld = Table("sync_withheld", NODE, _key("peer"), _key("document_id"))
+load = Table(
+    "sync_load", NODE, _key("load_id"), _text("peer"), _text("types"), _text("since"), _text("at_type"),
+    _text("after_key"), _text("counts", "{}"), _text("state", "RUNNING"), _text("actor"), _text("begun_at"),
+    _text("ended_at"),
+)  # fmt: skip
 Index("sync_document_day", document.c.business_date)
 body = Table("sync_body", NODE, _key("sha"), Column("bytes", LargeBinary, nullable=False))
 stream_out = Table(
@@ -105,7 +112,7 @@ stream_in = Table(
 batch_in = Table(
     "sync_batch_in", NODE, _key("peer"), Column("epoch", _LONG, primary_key=True),
     Column("seq", _LONG, primary_key=True), _text("hash"), _number("n"), _text("received_at"), _text("answer"),
-    _number("rev"), _number("is_posted"),
+    _number("rev"), _number("is_posted"), _text("load_id"), _text("manifest"), _text("load_state"),
 )  # fmt: skip
 inbox = Table(
     "sync_inbox", NODE, _key("peer"), Column("epoch", _LONG, primary_key=True), Column("seq", _LONG, primary_key=True),
@@ -123,7 +130,10 @@ Index(
 Index("sync_inbox_document", inbox.c.document_id)
 applied = Table(
     "sync_applied", NODE, _key("origin"), _key("document_id"), _text("sha256"), _text("applied_at"),
+    _text("doc_type"), _text("key"), _text("business_date"), _number("quantity"), _number("net"), _number("tax"),
+    _number("tender"), _number("has_effect", 1),
 )  # fmt: skip
+Index("sync_applied_day", applied.c.origin, applied.c.doc_type, applied.c.business_date)
 seen = Table(
     "sync_seen", NODE, _key("doc_type"), _key("key"), _key("origin"), _number("version"), _text("op")
 )

@@ -15,7 +15,7 @@ from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import enter
 from clientsync.exchange.catalogue import HEAD_OFFICE, Catalogue
 from clientsync.exchange.envelopes import Batch, Signer
-from clientsync.exchange.mailbox import MAILBOX, Mailbox, open_mailbox
+from clientsync.exchange.mailbox import MAILBOX, Mailbox, mb_ack, mb_batch, open_mailbox
 from clientsync.exchange.nodes import Node, prepare
 from clientsync.exchange.syncing import SyncResult, sync, take_over
 from connectors.retail import tables as retail
@@ -85,18 +85,7 @@ class World:
         self.nodes: dict[str, Node] = {}
         for one in (HEAD_OFFICE, *self.stores):
             self.open(one)
-            peers = self.stores if one == HEAD_OFFICE else [HEAD_OFFICE]
-            sites = {
-                store: ("consignment" if place % 2 == 0 else "outright", "2020-01-01", ())
-                for place, store in enumerate(self.stores)
-            }
-            prepare(
-                self.nodes[one].engine,
-                one,
-                peers={peer: self.signers[peer].public for peer in peers},
-                sites=sites if one == HEAD_OFFICE else None,
-            )
-            retail.RETAIL.create_all(self.nodes[one].engine)
+            self.prepare(one)
         self.mailbox = self.open_mailbox()
         MAILBOX.create_all(self.mailbox.engine)
 
@@ -107,6 +96,38 @@ class World:
         engine = open_engine(f"sqlite:///{self.path(name)}")
         self.nodes[name] = Node(engine, name, self.make(), self.signers[name], self.fuse)
         return self.nodes[name]
+
+    def prepare(self, name: str) -> None:
+        peers = self.stores if name == HEAD_OFFICE else [HEAD_OFFICE]
+        sites = {
+            store: ("consignment" if place % 2 == 0 else "outright", "2020-01-01", ())
+            for place, store in enumerate(self.stores)
+        }
+        prepare(
+            self.nodes[name].engine,
+            name,
+            peers={peer: self.signers[peer].public for peer in peers},
+            sites=sites if name == HEAD_OFFICE else None,
+        )
+        retail.RETAIL.create_all(self.nodes[name].engine)
+
+    def rebuild(self, name: str) -> None:
+        """Put a new, empty database in the place of one that was lost without a backup."""
+        self.nodes[name].engine.dispose()
+        for end in ("", "-wal", "-shm"):
+            Path(f"{self.path(name)}{end}").unlink(missing_ok=True)
+        self.open(name)
+        self.prepare(name)
+
+    def lose_in_mailbox(self, sender: str, receiver: str, *, until: int) -> None:
+        """Take the first batches of a stream out of the mailbox, as a purge does."""
+        with self.mailbox.engine.begin() as connection:
+            for table in (mb_ack, mb_batch):
+                connection.execute(
+                    table.delete().where(
+                        table.c.sender == sender, table.c.receiver == receiver, table.c.seq <= until
+                    )
+                )
 
     def open_mailbox(self) -> Mailbox:
         return open_mailbox(f"sqlite:///{self.path('mailbox')}")

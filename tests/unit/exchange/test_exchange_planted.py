@@ -12,7 +12,7 @@ from clientsync.errors import SyncError
 from clientsync.exchange import answering, applying, receiving, sending, syncing
 from clientsync.exchange import tables as t
 from clientsync.exchange.catalogue import HEAD_OFFICE, Key
-from clientsync.exchange.envelopes import EnvelopeBroken, opened
+from clientsync.exchange.envelopes import EnvelopeBroken, Opened, opened
 from clientsync.exchange.lists import sent
 from clientsync.exchange.mailbox import ForkFound
 from clientsync.exchange.nodes import give_back, take_lease
@@ -35,11 +35,11 @@ def no_look_at_digests(patch: pytest.MonkeyPatch) -> None:
         try:
             return opened(batch, body, prev_hash, public)
         except EnvelopeBroken:
-            return [], []
+            return Opened([], [], "", "", restarts=False)
 
-    def take_if_any(node: Any, lease: Any, batch: Any, documents: Any, before: Any) -> None:
-        if documents:
-            take(node, lease, batch, documents, before)
+    def take_if_any(node: Any, lease: Any, batch: Any, found: Opened) -> None:
+        if found.documents:
+            take(node, lease, batch, found)
 
     take = receiving._take
     patch.setattr(receiving, "opened", careless)
@@ -48,8 +48,7 @@ def no_look_at_digests(patch: pytest.MonkeyPatch) -> None:
 
 def no_look_at_the_order_of_batches(patch: pytest.MonkeyPatch) -> None:
     def careless(batch: Any, body: bytes, place: Any, public: str) -> Any:
-        documents, before = opened(batch, body, batch.prev_hash, public)
-        return documents, before, (batch.epoch, batch.seq, batch.hash)
+        return opened(batch, body, batch.prev_hash, public)
 
     patch.setattr(receiving, "_read", careless)
 

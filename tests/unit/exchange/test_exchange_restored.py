@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 
 from clientsync.exchange import tables as t
+from clientsync.exchange.capturing import record
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.diagnosing import test_connection as diagnose
+from clientsync.exchange.holding import skip
 from clientsync.exchange.lists import received, sent
 from clientsync.exchange.nodes import errors_of
 from clientsync.exchange.syncing import ExchangeRefused
 from clientsync.exchange.tracing import trace
 from connectors.retail import tables as retail
-from tests.support.exchange_world import World
+from tests.support.exchange_world import World, bill
 
 
 @pytest.fixture
@@ -132,3 +134,38 @@ def test_a_closed_port_and_an_unknown_name_are_told_in_the_words_of_a_firewall()
     assert port.name == "port"
     assert "port 1 is refused" in port.words
     assert "firewall" in port.words
+
+
+def test_a_store_restored_together_with_the_mailbox_loses_nothing_though_its_numbers_were_used(
+    world: World,
+) -> None:
+    store, mailbox = world.backup("S1"), world.backup("mailbox")
+    world.bill("S1", "S1-1")
+    world.rounds(1)
+    world.restore("S1", store)
+    world.restore("mailbox", mailbox)
+    world.renew("S1")
+    world.bill("S1", "S1-2")
+    world.sync("S1")
+    world.bill("S1", "S1-3")
+    world.sync("S1")
+    world.rounds(3)
+    assert bills(world) == {"S1-1", "S1-2", "S1-3"}
+    assert {row["state"] for row in world.rows("S1", t.batch_out)} == {"REPLACED", "PROCESSED"}
+    assert "RESTORED" in {one["code"] for one in errors_of(world.nodes["S1"].engine)}
+
+
+def test_what_was_left_out_is_left_out_again_when_a_restored_store_sends_it_again(world: World) -> None:
+    copy = world.backup("S1")
+    for _ in range(2):
+        node = world.nodes["S1"]
+        with node.writing("request") as connection:
+            record(node, connection, "bill", "S1-1", bill("S1", "S1-1", tender=1))
+        world.sync("S1")
+        world.sync(HEAD_OFFICE)
+        for row in world.rows(HEAD_OFFICE, t.inbox):
+            if row["state"] == "QUARANTINED":
+                skip(world.nodes[HEAD_OFFICE], row["document_id"], actor="asha", reason="not paid")
+        world.restore("S1", copy)
+    assert {row["state"] for row in world.rows(HEAD_OFFICE, t.inbox)} == {"SKIPPED"}
+    assert len(world.rows(HEAD_OFFICE, t.inbox)) == 2
