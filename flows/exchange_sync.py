@@ -15,10 +15,11 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from clientsync.errors import SyncError
-from clientsync.exchange.board import compared, freshness
+from clientsync.exchange.board import compared, freshness, missing_numbers
 from clientsync.exchange.lists import received, sent
 from clientsync.exchange.mailbox import Mailbox
 from clientsync.exchange.nodes import Node, errors_of
+from clientsync.exchange.operators import DATA_EXCHANGE, person
 from clientsync.exchange.syncing import PHASES, SyncResult, sync
 from clientsync.sync.exchange_nodes import opened_mailbox, opened_node
 from clientsync.sync.services import services_from_settings
@@ -37,7 +38,7 @@ def exchange_sync(
     """
     services = services_from_settings()
     try:
-        with opened_node() as node, opened_mailbox() as mailbox:
+        with opened_node(DATA_EXCHANGE) as node, opened_mailbox() as mailbox:
             try:
                 result = one_sync(node, mailbox, stores)
             finally:
@@ -60,7 +61,7 @@ def one_sync(node: Node, mailbox: Mailbox, stores: list[str]) -> SyncResult:
         share = 100.0 * (PHASES.index(phase) + 1) / len(PHASES)
         update_progress_artifact(progress, share, description=f"{phase}: {number}")
 
-    return sync(node, mailbox, moved, only=stores)
+    return sync(node, mailbox, moved, only=stores, actor=f"{person()}, by schedule or dashboard")
 
 
 def publish(node: Node, mailbox: Mailbox) -> None:
@@ -80,6 +81,10 @@ def publish(node: Node, mailbox: Mailbox) -> None:
         tables["exchange-totals"] = (
             compared(node, mailbox),
             "Totals by store, day and type, there and here.",
+        )
+        tables["exchange-missing-numbers"] = (
+            missing_numbers(node, mailbox),
+            "Numbers of bills that are missing here, and whether the store ever wrote them.",
         )
     for key, (rows, words) in tables.items():
         create_table_artifact(rows or [{"": "Nothing."}], key=key, description=words)

@@ -14,6 +14,7 @@ from clientsync.exchange import tables as t
 from clientsync.exchange.lists import received_totals
 from clientsync.exchange.mailbox import Mailbox
 from clientsync.exchange.nodes import Node
+from clientsync.exchange.series import gaps_received
 
 
 def _peers(node: Node) -> list[str]:
@@ -76,3 +77,35 @@ def _row(
         found[f"{name} there"] = said[place] if said else 0
         found[f"{name} here"] = have[place] if have else 0
     return found
+
+
+def missing_numbers(node: Node, mailbox: Mailbox) -> list[dict[str, Any]]:
+    """Return by store the numbers that are missing in its series here, and whether the store itself has them.
+
+    Found from the numbers of the last business days, independently of batches and answers.
+    """
+    peers = _peers(node)
+    beats = mailbox.beats(peers)
+    rows = []
+    for peer in peers:
+        beat = beats.get(peer)
+        theirs = {tuple(one) for one in beat.get("gaps", ())} if beat else set()
+        for kind in node.catalogue:
+            if not kind.is_series or kind.owner == node.kind:
+                continue
+            with reading(node.engine) as connection:
+                found = gaps_received(connection, peer, kind.name)
+            rows += [
+                {
+                    "store": peer,
+                    "type": kind.name,
+                    "from": one.first,
+                    "to": one.last,
+                    "count": one.count,
+                    "why": f"{peer} never wrote it"
+                    if (kind.name, one.first, one.last) in theirs
+                    else f"{peer} did not say that it never wrote it: `clientsync exchange trace` there",
+                }
+                for one in found
+            ]
+    return rows

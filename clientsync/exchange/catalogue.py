@@ -125,6 +125,7 @@ class DocType:
         deps: objects that a body needs.
         control: what a body adds to the control totals.
         date_field: field of the body with the business day; empty: the day of writing.
+        is_series: its keys are numbers that follow each other without gaps.
     """
 
     name: str
@@ -139,6 +140,7 @@ class DocType:
     deps: Callable[[Mapping[str, Any]], Iterable[Key]] = _no_deps
     control: Callable[[Mapping[str, Any]], Control] = _no_control
     date_field: str = ""
+    is_series: bool = False
 
     @property
     def oldest_readable(self) -> int:

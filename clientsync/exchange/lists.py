@@ -115,6 +115,16 @@ def unanswered(node: Node) -> Unanswered:
     return Unanswered(int(new[0]) + int(sent[0]), min(moments, default=""), int(sent[2] or 0))
 
 
+def audit(node: Node, *, limit: int = 200) -> list[dict[str, Any]]:
+    """Return who did what, the newest first."""
+    with reading(node.engine) as connection:
+        rows = connection.execute(select(t.audit).order_by(t.audit.c.number.desc()).limit(limit))
+        return [
+            {"at": row.at, "who": row.actor, "what": row.action, "of": row.what, "why": row.reason}
+            for row in rows
+        ]
+
+
 def control_totals(node: Node) -> list[list[Any]]:
     """Return type, day, count, quantity, net, tax and tender of the documents that a node wrote, by type and day."""
     columns = (t.document.c.quantity, t.document.c.net, t.document.c.tax, t.document.c.tender)

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, and_, insert, select, update
 from clientsync.database import among, reading
 from clientsync.errors import InvalidInput
 from clientsync.exchange import tables as t
-from clientsync.exchange.applying import OPEN, see
+from clientsync.exchange.applying import OPEN
 from clientsync.exchange.catalogue import DocType
-from clientsync.exchange.documents import Control, Document, digest, read_json
+from clientsync.exchange.documents import Document, digest, read_json
 from clientsync.exchange.loading import PAGE, Counts, add_to
 from clientsync.exchange.nodes import Lease, Node, moment, note_error
 
@@ -87,7 +87,9 @@ def loads_received(node: Node) -> list[dict[str, Any]]:
                 "state": row.load_state or "RECEIVED",
                 "documents": sum(number for number, _ in read_json(row.manifest)["counts"].values()),
                 "at": "",
-                "left over": len(_left_over(node, connection, row)) if row.load_state == "COMPLETE" else "",
+                "left over": len(_left_over(node, connection, row))
+                if row.load_state == "COMPLETE" and not _is_purged(connection, row)
+                else "",
                 "begun": "",
                 "ended": row.received_at,
             }
@@ -117,9 +119,13 @@ def remove_left_over(node: Node, load_id: str, *, actor: str, reason: str) -> in
         row = _complete(connection, load_id)
         found = _left_over(node, connection, row)
         for doc_type, key in found:
-            gone = Document("", "", doc_type, 1, "delete", key, 0, "", "{}", digest("{}"), control=Control())
+            gone = Document("", "", doc_type, 1, "delete", key, 0, "", "{}", digest("{}"))
             node.catalogue.known(doc_type).adapter.apply(connection, [(gone, {})])
-            see(connection, row.peer, [gone])
+            connection.execute(
+                update(t.seen)
+                .where(t.seen.c.doc_type == doc_type, t.seen.c.key == key, t.seen.c.origin == row.peer)
+                .values(op="delete")
+            )
             connection.execute(
                 insert(t.audit).values(
                     at=moment(),
@@ -142,7 +148,14 @@ def _complete(connection: Connection, load_id: str) -> Any:
     ).one_or_none()
     if row is None:
         raise InvalidInput(f"No load {load_id} is complete here. `clientsync exchange loads` lists them.")
+    if _is_purged(connection, row):
+        raise InvalidInput(f"What load {load_id} held is purged by now. Load again, then compare.")
     return row
+
+
+def _is_purged(connection: Connection, row: Any) -> bool:
+    until: str = connection.execute(select(t.node.c.purged_until)).scalar_one()
+    return until >= str(row.received_at)
 
 
 def _left_over(node: Node, connection: Connection, row: Any) -> list[tuple[str, str]]:

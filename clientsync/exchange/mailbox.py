@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
     func,
     select,
+    text,
     tuple_,
     union_all,
 )
@@ -84,6 +85,29 @@ mb_heartbeat = Table(
     "mb_heartbeat", MAILBOX, _id("node_id"), Column("number", _LONG, primary_key=True, autoincrement=False),
     _text("incarnation"), _text("body"), _text("at"),
 )  # fmt: skip
+
+
+PURGED = """
+SELECT b.sender, b.receiver, b.epoch, b.seq FROM mb_batch b WHERE b.created_at < :before
+AND EXISTS (SELECT 1 FROM mb_ack a WHERE a.sender = b.sender AND a.receiver = b.receiver AND a.epoch = b.epoch
+  AND a.seq = b.seq AND a.state = 'PROCESSED' AND a.hash = b.hash AND a.at < :before
+  AND a.rev = (SELECT max(n.rev) FROM mb_ack n WHERE n.sender = b.sender AND n.receiver = b.receiver
+    AND n.epoch = b.epoch AND n.seq = b.seq)
+  AND a.rev < (SELECT max(n.rev) FROM mb_ack n WHERE n.receiver = b.receiver))
+AND b.seq < (SELECT max(n.seq) FROM mb_batch n WHERE n.sender = b.sender AND n.receiver = b.receiver
+  AND n.epoch = b.epoch)"""
+"""Places of the batches that a purge takes out."""
+PURGES = (
+    """DELETE FROM mb_body WHERE NOT EXISTS (SELECT 1 FROM mb_batch b WHERE b.body_scope = mb_body.scope
+AND b.body_sha = mb_body.sha)""",
+    "DELETE FROM mb_request WHERE at < :before",
+    """DELETE FROM mb_heartbeat WHERE at < :before
+AND number > (SELECT min(n.number) FROM mb_heartbeat n WHERE n.node_id = mb_heartbeat.node_id
+  AND n.incarnation = mb_heartbeat.incarnation)
+AND number < (SELECT max(n.number) FROM mb_heartbeat n WHERE n.node_id = mb_heartbeat.node_id
+  AND n.incarnation = mb_heartbeat.incarnation)""",
+)
+"""What a purge takes out beside the batches and their answers."""
 
 
 class ForkFound(Exception):
@@ -346,6 +370,28 @@ class Mailbox:
                         row.incarnation,
                     )
         return list(found.values())
+
+    def purge(self, before: str, *, is_trial: bool = False) -> int:
+        """Take out batches that were processed before a moment, and return how many went, or would go.
+
+        The last batch of every epoch stays, and the one with the newest answer of a receiver: both are what a database
+        that was restored is found out by. On PostgreSQL only the head office's login may do it.
+        """
+        if self.engine.dialect.name == "postgresql":
+            with writing(self.engine) as connection:
+                called = func.mailbox.mb_purge(before, is_trial)
+                return int(connection.execute(select(called)).scalar_one())
+        with writing(self.engine) as connection:
+            places = [tuple(row) for row in connection.execute(text(PURGED), {"before": before})]
+            if is_trial:
+                return len(places)
+            for table in (mb_ack, mb_batch):
+                for part in parts_of(places, _STREAMS):
+                    place = tuple_(table.c.sender, table.c.receiver, table.c.epoch, table.c.seq)
+                    connection.execute(table.delete().where(place.in_(part)))
+            for statement in PURGES:
+                connection.execute(text(statement), {"before": before})
+        return len(places)
 
     def ask(self, from_node: str, to_node: str, kind: str, args: Mapping[str, Any]) -> None:
         """Ask something of a node."""

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Engine, text
 from clientsync.database import writing
 from clientsync.errors import InvalidInput
 from clientsync.exchange.catalogue import HEAD_OFFICE, KINDS
-from clientsync.exchange.mailbox import MAILBOX, SCHEMA, mb_node
+from clientsync.exchange.columns import add_missing_columns
+from clientsync.exchange.mailbox import MAILBOX, PURGED, PURGES, SCHEMA, mb_node
 
 _GROUP = "clientsync_exchange"
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,29}")
@@ -33,6 +34,25 @@ _FUNCTIONS = (
     SELECT EXISTS (SELECT 1 FROM mailbox.mb_batch b WHERE b.body_scope = scope AND b.body_sha = digest
                    AND b.receiver = (SELECT mailbox.mb_me())) $$""",
 )
+_PURGE = f"""CREATE OR REPLACE FUNCTION mailbox.mb_purge(before text, is_trial boolean) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = mailbox, pg_temp AS $$
+    DECLARE gone bigint;
+    BEGIN
+      IF NOT mailbox.mb_is_ho() THEN
+        RAISE insufficient_privilege USING MESSAGE = 'only the head office purges the mailbox';
+      END IF;
+      CREATE TEMP TABLE mb_gone ON COMMIT DROP AS {PURGED.replace(":before", "mb_purge.before")};
+      SELECT count(*) INTO gone FROM pg_temp.mb_gone;
+      IF NOT is_trial THEN
+        DELETE FROM mailbox.mb_ack a USING pg_temp.mb_gone g WHERE a.sender = g.sender AND a.receiver = g.receiver
+          AND a.epoch = g.epoch AND a.seq = g.seq;
+        DELETE FROM mailbox.mb_batch a USING pg_temp.mb_gone g WHERE a.sender = g.sender
+          AND a.receiver = g.receiver AND a.epoch = g.epoch AND a.seq = g.seq;
+        {"; ".join(PURGES).replace(":before", "mb_purge.before")};
+      END IF;
+      DROP TABLE pg_temp.mb_gone;
+      RETURN gone;
+    END $$"""  # noqa: S608 - made of constants only
 _ME, _IS_HO = "(SELECT mailbox.mb_me())", "(SELECT mailbox.mb_is_ho())"
 _BETWEEN = f"sender = {_ME} OR receiver = {_ME}"
 _POLICIES = (
@@ -72,10 +92,13 @@ def prepare_mailbox(engine: Engine) -> bool:
     if engine.dialect.name != "postgresql":
         with writing(engine) as connection:
             MAILBOX.create_all(connection)
+            add_missing_columns(connection, MAILBOX)
         return True
     translated = engine.execution_options(schema_translate_map={None: SCHEMA})
     with writing(translated) as connection:
         if connection.execute(text("SELECT to_regclass('mailbox.mb_batch')")).scalar_one() is not None:
+            add_missing_columns(connection, MAILBOX, SCHEMA)
+            _let_head_office_purge(connection)
             return False
         connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
         MAILBOX.create_all(connection)
@@ -97,7 +120,22 @@ def prepare_mailbox(engine: Engine) -> bool:
                     f" FOR {action} TO {_GROUP} {clause} ({rule})"
                 )
             )
+        _let_head_office_purge(connection)
     return True
+
+
+def _let_head_office_purge(connection: Connection) -> None:
+    """Make the function by which the head office purges: as the owner of the tables, whom policies bind too."""
+    connection.execute(text(_PURGE))
+    connection.execute(text("REVOKE ALL ON FUNCTION mailbox.mb_purge(text, boolean) FROM PUBLIC"))
+    connection.execute(text(f"GRANT EXECUTE ON FUNCTION mailbox.mb_purge(text, boolean) TO {_GROUP}"))
+    for table in _TABLES:
+        for action in ("SELECT", "DELETE"):
+            name = f"{table}_owner_{action.lower()}"
+            connection.execute(text(f"DROP POLICY IF EXISTS {name} ON {SCHEMA}.{table}"))
+            connection.execute(
+                text(f"CREATE POLICY {name} ON {SCHEMA}.{table} FOR {action} TO CURRENT_USER USING (true)")
+            )
 
 
 def register(engine: Engine, node_id: str) -> tuple[str, str]:

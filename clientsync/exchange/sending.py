@@ -245,7 +245,7 @@ def collect(node: Node, mailbox: Mailbox, lease: Lease) -> int:
 
     An answer never promotes a batch that is still to be brought, and one of an earlier life of the receiver counts only
     until the receiver says how far back it was set. An answer to another batch under the same number marks the own one
-    as ``DOUBLED``: ``check_restored`` then begins a new epoch.
+    as ``DOUBLED``: ``check_restored`` then begins a new epoch. Answers of older software name no digest.
     """
     with node.engine.connect() as connection:
         rows = connection.execute(select(t.batch_out).where(t.batch_out.c.state.in_(OPEN_STATES))).all()
@@ -254,7 +254,9 @@ def collect(node: Node, mailbox: Mailbox, lease: Lease) -> int:
     if not known:
         return 0
     answers = mailbox.answers(node.node_id, known)
-    doubled = [one for one in answers if one.hash != known[one.receiver, one.epoch, one.seq].hash]
+    doubled = [
+        one for one in answers if one.hash and one.hash != known[one.receiver, one.epoch, one.seq].hash
+    ]
     if doubled:
         with node.writing("doubled", lease) as connection:
             for one in doubled:

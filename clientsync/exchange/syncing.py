@@ -6,10 +6,9 @@ cannot be applied. A peer of another major version, or a database whose place an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
-from typing import Any
+from socket import gethostname
 from uuid import uuid4
 
 from sqlalchemy import func, insert, select, update
@@ -20,9 +19,9 @@ from clientsync.exchange import tables as t
 from clientsync.exchange.answering import answer
 from clientsync.exchange.applying import OPEN, apply
 from clientsync.exchange.catalogue import HEAD_OFFICE
-from clientsync.exchange.diagnosing import CLOCK_WARNS
 from clientsync.exchange.documents import canonical
 from clientsync.exchange.envelopes import PROTOCOL
+from clientsync.exchange.handshakes import CLOCK_REFUSES, CLOCK_WARNS, misfit, software_version
 from clientsync.exchange.lists import control_totals, unanswered
 from clientsync.exchange.loaded import check_loads
 from clientsync.exchange.loading import advance, start
@@ -32,12 +31,11 @@ from clientsync.exchange.packing import pack
 from clientsync.exchange.receiving import check_set_back, receive
 from clientsync.exchange.resending import send_object
 from clientsync.exchange.sending import check_restored, collect, rewind, upload
+from clientsync.exchange.series import own_gaps
 
 Progress = Callable[[str, int], None]
 PHASES = ("receive", "apply", "answer", "collect", "pack", "load", "upload")
 """The phases of a sync in their order, as ``progress`` names them."""
-CLOCK_REFUSES = 24 * 60 * 60
-"""Seconds by which a clock may differ at most: beyond a day, business days would be wrong."""
 
 
 class ExchangeRefused(SyncError):
@@ -74,16 +72,12 @@ class SyncResult:
         return said + "".join(f"; {name}: {why}" for name, why in wrong) + "."
 
 
-def software_version() -> str:
-    """Return the version of this software."""
-    return version("clientsync")
-
-
 def sync(
     node: Node,
     mailbox: Mailbox,
     progress: Progress = lambda phase, number: None,
     only: Sequence[str] = (),
+    actor: str = "",
 ) -> SyncResult:
     """Receive, apply, answer, collect, pack and send once.
 
@@ -92,6 +86,7 @@ def sync(
         mailbox: opened with the login of the node.
         progress: called after every phase with its name and number.
         only: peers with whom documents are exchanged; empty: all. What is packed for the others waits for their turn.
+        actor: who pressed the button, for the audit; empty: nobody is noted.
 
     Raises:
         InvalidInput: ``only`` names a node that is not known; lists those that are.
@@ -105,6 +100,13 @@ def sync(
         _sync(node, mailbox, lease, result, progress, only)
     finally:
         give_back(node, lease)
+        if actor:
+            with node.writing("audit") as connection:
+                connection.execute(
+                    insert(t.audit).values(
+                        at=moment(), actor=actor, action="sync", what=result.sentence, reason=gethostname()
+                    )
+                )
     return result
 
 
@@ -215,7 +217,7 @@ def _handshake(node: Node, mailbox: Mailbox, lease: Lease, result: SyncResult) -
             connection.execute(
                 update(t.peer).where(t.peer.c.peer == peer).values(readable=canonical(beat["readable"]))
             )
-            why = _misfit(beat)
+            why = misfit(beat)
             if why:
                 result.refused[peer] = why
                 note_error(
@@ -231,16 +233,6 @@ def _handshake(node: Node, mailbox: Mailbox, lease: Lease, result: SyncResult) -
         _beat(node, mailbox)
         raise ExchangeRefused(f"{result.refused[HEAD_OFFICE]}; {unanswered(node).number} documents wait.")
     return peers
-
-
-def _misfit(beat: Mapping[str, Any]) -> str:
-    """Return why a peer cannot take part, empty when it can: protocol and software have the same major version."""
-    theirs, own = str(beat["software"]), software_version()
-    if int(beat["protocol"][0]) != PROTOCOL[0]:
-        return f"protocol {beat['protocol'][0]} there, {PROTOCOL[0]} here"
-    if theirs.partition(".")[0] != own.partition(".")[0]:
-        return f"software {theirs} there, {own} here: the major version differs"
-    return ""
 
 
 def _handle_requests(node: Node, mailbox: Mailbox, lease: Lease) -> None:
@@ -371,8 +363,20 @@ def _beat(node: Node, mailbox: Mailbox) -> None:
             "oldest_unsent": waiting.since,
             "value": waiting.value,
             "control": control_totals(node) if node.kind == "STORE" else [],
+            "gaps": _gaps(node),
         },
     )
+
+
+def _gaps(node: Node) -> list[list[str]]:
+    """Return what is missing in the numbers that this node wrote, as [type, first, last]."""
+    with reading(node.engine) as connection:
+        return [
+            [kind.name, one.first, one.last]
+            for kind in node.catalogue
+            if kind.is_series and kind.owner == node.kind
+            for one in own_gaps(connection, kind.name)
+        ]
 
 
 def take_over(node: Node, actor: str) -> None:

@@ -142,6 +142,7 @@ error = Table(
     "sync_error", NODE, Column("number", _LONG, primary_key=True, autoincrement=True), _text("at"), _text("peer"),
     _text("error_class"), _text("code"), _text("what"), _text("reason"), _text("next_step"),
 )  # fmt: skip
+right = Table("sync_right", NODE, _key("person"), _key("name"))
 audit = Table(
     "sync_audit", NODE, Column("number", _LONG, primary_key=True, autoincrement=True), _text("at"), _text("actor"),
     _text("action"), _text("what"), _text("reason"),

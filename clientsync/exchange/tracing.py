@@ -55,6 +55,8 @@ def trace(node: Node, mailbox: Mailbox | None, key: str) -> list[Step]:
             .where(t.inbox.c.key == key)
             .order_by(t.inbox.c.peer, t.inbox.c.epoch, t.inbox.c.seq, t.inbox.c.idx)
         ).all()
+        purged_until = str(connection.execute(select(t.node.c.purged_until)).scalar_one())
+        had = connection.execute(select(t.seen).where(t.seen.c.key == key)).all()
     steps = [
         Step("event", True, f"{one.doc_type} version {one.version} was written", one.occurred_at)
         for one in events
@@ -62,8 +64,8 @@ def trace(node: Node, mailbox: Mailbox | None, key: str) -> list[Step]:
     if any(one.state == "NEW" for one in events):
         steps.append(Step("batch", False, "it waits for the next sync of this node"))
     for one in documents:
-        steps += _sent(node, mailbox, one, items[one.document_id])
-    steps += [_arrived(one) for one in arrived]
+        steps += _sent(node, mailbox, one, items[one.document_id], purged_until)
+    steps += [_arrived(one) for one in arrived] or [_had(one) for one in had]
     if not steps:
         steps.append(
             Step(
@@ -75,10 +77,15 @@ def trace(node: Node, mailbox: Mailbox | None, key: str) -> list[Step]:
     return steps
 
 
-def _sent(node: Node, mailbox: Mailbox | None, document: Any, items: Any) -> list[Step]:
+def _sent(node: Node, mailbox: Mailbox | None, document: Any, items: Any, purged_until: str) -> list[Step]:
     if not json.loads(document.receivers):
         return [Step("route", False, f"version {document.version} goes to nobody: {document.rule}")]
     steps = [Step("route", True, f"version {document.version} goes {document.rule}", document.created_at)]
+    if not items:
+        words = "its batches were processed and are purged"
+        if document.created_at > purged_until:
+            words = "it was not put into a batch: clientsync exchange errors"
+        steps.append(Step("batch", document.created_at <= purged_until, words))
     for one in items:
         place = f"{one.peer} {one.epoch}/{one.seq}/{one.idx}"
         if one.state == "PACKED":
@@ -101,6 +108,10 @@ def _silence(mailbox: Mailbox | None, node: Node, peer: str) -> str:
     if beat is None:
         return f"{peer} has not answered" + ("; it never synchronised" if mailbox else "")
     return f"{peer} has not answered, or this node has not looked since; {peer} synchronised last at {beat['at']}"
+
+
+def _had(row: Any) -> Step:
+    return Step("effect", True, f"version {row.version} was had from {row.origin}; how it came is purged", "")
 
 
 def _arrived(row: Any) -> Step:

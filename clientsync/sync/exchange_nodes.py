@@ -13,6 +13,7 @@ from clientsync.errors import ConfigError
 from clientsync.exchange.envelopes import Signer
 from clientsync.exchange.mailbox import Mailbox, open_mailbox
 from clientsync.exchange.nodes import Node
+from clientsync.exchange.operators import require
 from clientsync.registry import load_dotted
 from clientsync.secrets.references import resolve
 
@@ -45,18 +46,21 @@ def mailbox_url(configured: ExchangeSettings) -> str:
 
 
 @contextmanager
-def opened_node() -> Iterator[Node]:
-    """Yield the node of this machine; a vault that its key lies in must be open.
+def opened_node(right: str) -> Iterator[Node]:
+    """Yield the node of this machine to a person who has a right; a vault that its key lies in must be open.
 
     Raises:
         ConfigError: this machine is no node.
         MissingSecret: its key cannot be found where its reference says.
+        NotAllowed: who runs this process lacks the right.
     """
     configured = exchange_settings()
     signer = Signer(bytes.fromhex(resolve(configured.signing_key).get_secret_value()))
     engine = open_engine(configured.database_url)
     try:
-        yield Node(engine, configured.node_id, load_dotted(configured.catalogue)(), signer)
+        node = Node(engine, configured.node_id, load_dotted(configured.catalogue)(), signer)
+        require(node, right)
+        yield node
     finally:
         engine.dispose()
 

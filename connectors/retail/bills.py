@@ -53,4 +53,5 @@ BILL = DocType(
     deps=needs,
     control=figures,
     date_field="on_day",
+    is_series=True,
 )

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from clientsync.exchange.catalogue import HEAD_OFFICE
+from clientsync.exchange.operators import give_first
 from deployments.stack import Stack
 from tests.support.exchange_world import World
 
@@ -23,6 +24,7 @@ def test_the_flow_of_a_head_office_shows_what_came_in_what_is_held_and_its_store
     world.bill("S2", "S2-1", "I9")
     for store in world.stores:
         world.sync(store)
+    give_first(world.nodes[HEAD_OFFICE])
     with Stack(tmp_path / "stack") as stack:
         config = tmp_path / "exchange.toml"
         config.write_text(
@@ -54,3 +56,4 @@ def test_the_flow_of_a_head_office_shows_what_came_in_what_is_held_and_its_store
     assert '"UPLOADED"' in artifacts["exchange-sent"]["data"]
     assert '"S2"' in artifacts["exchange-stores"]["data"]
     assert '"differs"' in artifacts["exchange-totals"]["data"]
+    assert "Nothing" in artifacts["exchange-missing-numbers"]["data"]

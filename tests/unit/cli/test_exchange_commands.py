@@ -17,6 +17,7 @@ from clientsync.exchange.capturing import enter
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.envelopes import Signer
 from clientsync.exchange.nodes import Node
+from clientsync.exchange.operators import person
 from connectors.retail import tables as retail
 from connectors.retail.catalogue import catalogue
 from tests.support.exchange_world import bill
@@ -90,26 +91,27 @@ def test_a_held_bill_is_listed_and_left_out_with_a_reason_that_is_kept(machines:
     (held,) = json.loads(machines.run(HEAD_OFFICE, "exchange", "quarantine", "--json"))
     assert held["reason"] == "unknown item I9"
     assert machines.run(HEAD_OFFICE, "exchange", "totals", code=3)
-    machines.run(HEAD_OFFICE, "exchange", "release", held["document"], "--actor", "", "--reason", "x", code=2)
+    machines.run(HEAD_OFFICE, "exchange", "release", held["document"], "--reason", " ", code=2)
     text = machines.run(
         HEAD_OFFICE,
         "exchange",
         "release",
         held["document"],
         "--skip",
-        "--actor",
-        "asha",
         "--reason",
         "test bill",
     )
     assert "left out" in text
     assert "held 0" in machines.run(HEAD_OFFICE, "exchange", "sync")
-    assert "asha: test bill" in machines.run(HEAD_OFFICE, "exchange", "trace", "S1-1")
+    assert f"{person()}: test bill" in machines.run(HEAD_OFFICE, "exchange", "trace", "S1-1")
+    done = json.loads(machines.run(HEAD_OFFICE, "exchange", "audit", "--json"))
+    assert ("skip", "test bill") in {(row["what"], row["why"]) for row in done}
+    assert "sync" in {row["what"] for row in done}
 
 
 def test_the_test_of_the_connection_names_every_step(machines: Machines) -> None:
     text = machines.run("S1", "exchange", "test-connection")
-    assert all(word in text for word in ("login", "right", "own rows", "clock"))
+    assert all(word in text for word in ("login", "right", "schema", "version", "own rows", "clock"))
 
 
 def test_what_is_asked_wrongly_is_refused_with_what_is_valid(machines: Machines) -> None:
@@ -117,7 +119,48 @@ def test_what_is_asked_wrongly_is_refused_with_what_is_valid(machines: Machines)
     machines.run("S1", "exchange", "resend", "--to", "HO", "--batch", "x", code=2)
     machines.run("S1", "exchange", "resend", "--to", "HO", "--type", "nothing", "--key", "1", code=2)
     machines.run(HEAD_OFFICE, "exchange", "setup", "--peer", "S2=ab", "--site", "S2=kiosk", code=2)
-    machines.run("S1", "exchange", "release", "no-such-id", "--actor", "a", "--reason", "b", code=2)
+    machines.run("S1", "exchange", "release", "no-such-id", "--reason", "b", code=2)
+    machines.run("S1", "exchange", "load", code=2)
+    machines.run("S1", "exchange", "load", "--to", "HO", "--since", "yesterday", code=2)
+    machines.run("S1", "exchange", "load", "--from", "HO", "--type", "bill", code=2)
+    machines.run("S1", "exchange", "grant", "asha", "everything", code=2)
+
+
+def test_a_store_asks_for_a_load_and_both_sides_list_it(machines: Machines) -> None:
+    machines.enter(HEAD_OFFICE, "item", {"item_code": "I1", "name": "x", "hsn": "1", "tax_basis_points": 0})
+    machines.run("S1", "exchange", "load", "--from", "HO", "--type", "item")
+    for name in (HEAD_OFFICE, "S1", HEAD_OFFICE):
+        machines.run(name, "exchange", "sync")
+    (there,) = json.loads(machines.run(HEAD_OFFICE, "exchange", "loads", "--json"))
+    (here,) = json.loads(machines.run("S1", "exchange", "loads", "--json"))
+    assert (there["state"], here["state"], here["documents"], here["left over"]) == (
+        "PROCESSED", "COMPLETE", 1, 0,
+    )  # fmt: skip
+    assert json.loads(machines.run("S1", "exchange", "left-over", here["load"], "--json")) == []
+    machines.run("S1", "exchange", "left-over", here["load"], "--remove", code=2)
+    machines.run("S1", "exchange", "loads", "--cancel", here["load"], code=2)
+
+
+def test_a_purge_says_what_would_go(machines: Machines) -> None:
+    rows = json.loads(machines.run(HEAD_OFFICE, "exchange", "purge", "--dry-run", "--json"))
+    assert {row["what"] for row in rows} >= {"sent batches", "batches in the mailbox"}
+    assert json.loads(machines.run(HEAD_OFFICE, "exchange", "missing-numbers", "--json")) == []
+
+
+def test_a_person_without_the_right_is_told_who_can_give_it(machines: Machines) -> None:
+    me = person()
+    assert json.loads(machines.run("S1", "exchange", "rights", "--json")) == [
+        {"person": me, "rights": "administrator, data-exchange"}
+    ]
+    machines.run("S1", "exchange", "grant", "asha", "administrator")
+    machines.run("S1", "exchange", "grant", me, "administrator", "--revoke")
+    machines.run("S1", "exchange", "sync")
+    machines.patch.setenv("CLIENTSYNC_CONFIG", str(machines.folder / "S1" / "clientsync.toml"))
+    reset_settings()
+    done = CliRunner().invoke(app, ["exchange", "purge"])
+    assert done.exit_code == 1
+    assert "lacks the right administrator" in done.output
+    assert "Administrators: asha" in done.output
 
 
 def test_a_machine_that_is_no_node_is_told_what_to_write(machines: Machines) -> None:

@@ -203,3 +203,19 @@ def test_a_wrong_wish_for_a_load_is_refused_with_what_is_valid(
 ) -> None:
     with pytest.raises(InvalidInput, match=words):
         start(world.nodes[HEAD_OFFICE], **{"peer": "S1", "actor": "asha", **wish})
+
+
+def test_an_object_that_was_removed_as_left_over_comes_back_with_its_next_version(world: World) -> None:
+    world.item("I1", "old")
+    world.item("I2", "old")
+    world.rounds(2)
+    with world.nodes[HEAD_OFFICE].engine.begin() as connection:
+        connection.execute(retail.item.delete().where(retail.item.c.item_code == "I2"))  # past the exchange
+    load_id = start(world.nodes[HEAD_OFFICE], "S1", types=["item"], actor="asha")
+    world.rounds(2)
+    assert remove_left_over(world.nodes["S1"], load_id, actor="asha", reason="gone") == 1
+    world.item("I2", "new")
+    world.rounds(2)
+    assert {row["item_code"]: row["name"] for row in world.rows("S1", retail.item)} == {
+        "I1": "old", "I2": "new",
+    }  # fmt: skip

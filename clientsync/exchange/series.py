@@ -1,0 +1,77 @@
+"""Numbers of bills without gaps: what is missing in a series is found from the numbers, whatever the transport says."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+
+from sqlalchemy import Connection, select
+
+from clientsync.clock import today
+from clientsync.exchange import tables as t
+from clientsync.exchange.applying import OPEN
+
+LOOK_BACK_DAYS = 40
+"""Business days in which gaps are looked for."""
+_NUMBER = re.compile(r"(.*?)([0-9]+)")
+
+
+@dataclass(frozen=True, order=True)
+class Gap:
+    """Numbers that are missing between two that are there; ``first`` and ``last`` are the missing ones."""
+
+    first: str
+    last: str
+    count: int
+
+
+def gaps_in(numbers: Iterable[str]) -> list[Gap]:
+    """Return what is missing between the lowest and the highest number of each series.
+
+    A series is what stands before the digits at the end; numbers without such digits belong to none. Leading zeros are
+    kept: ``A-008`` and ``A-010`` lack ``A-009``.
+    """
+    series: dict[str, dict[int, int]] = defaultdict(dict)
+    for one in numbers:
+        found = _NUMBER.fullmatch(one)
+        if found:
+            series[found[1]][int(found[2])] = len(found[2])
+    gaps = []
+    for prefix, there in sorted(series.items()):
+        ordered = sorted(there)
+        for low, high in pairwise(ordered):
+            if high - low > 1:
+                width = there[low]
+                gaps.append(
+                    Gap(f"{prefix}{low + 1:0{width}d}", f"{prefix}{high - 1:0{width}d}", high - low - 1)
+                )
+    return gaps
+
+
+def _since() -> str:
+    return (today() - timedelta(days=LOOK_BACK_DAYS)).isoformat()
+
+
+def own_gaps(connection: Connection, doc_type: str) -> list[Gap]:
+    """Return what is missing in the numbers that this node wrote: nobody ever wrote it."""
+    rows = connection.execute(
+        select(t.document.c.key).where(
+            t.document.c.doc_type == doc_type, t.document.c.business_date >= _since()
+        )
+    )
+    return gaps_in(rows.scalars())
+
+
+def gaps_received(connection: Connection, peer: str, doc_type: str) -> list[Gap]:
+    """Return what is missing in the numbers of a peer that came here, whether they took effect or are held."""
+    had = select(t.applied.c.key).where(
+        t.applied.c.origin == peer, t.applied.c.doc_type == doc_type, t.applied.c.business_date >= _since()
+    )
+    held = select(t.inbox.c.key).where(
+        t.inbox.c.peer == peer, t.inbox.c.doc_type == doc_type, t.inbox.c.state.in_(OPEN)
+    )
+    return gaps_in([*connection.execute(had).scalars(), *connection.execute(held).scalars()])

@@ -1,0 +1,121 @@
+"""Rights of persons, numbers that are missing, and what waits, in rupees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clientsync.errors import InvalidInput
+from clientsync.exchange import operators
+from clientsync.exchange import tables as t
+from clientsync.exchange.board import freshness, missing_numbers
+from clientsync.exchange.catalogue import HEAD_OFFICE
+from clientsync.exchange.lists import audit, unanswered
+from clientsync.exchange.operators import ADMINISTRATOR, DATA_EXCHANGE, NotAllowed
+from clientsync.exchange.series import Gap, gaps_in
+from tests.support.exchange_world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    made.item("I1")
+    made.rounds(2)
+    yield made
+    made.close()
+
+
+def test_who_sets_a_node_up_is_its_first_administrator_and_the_last_one_stays(world: World) -> None:
+    node = world.nodes["S1"]
+    with pytest.raises(NotAllowed, match="setup again"):
+        operators.require(node, DATA_EXCHANGE)
+    assert operators.give_first(node) == [DATA_EXCHANGE, ADMINISTRATOR]
+    assert operators.give_first(node) == []
+    me = operators.require(node, ADMINISTRATOR)
+    with pytest.raises(InvalidInput, match="last administrator"):
+        operators.take_away(node, me, ADMINISTRATOR, actor=me)
+    operators.give(node, "asha", ADMINISTRATOR, actor=me)
+    operators.take_away(node, me, ADMINISTRATOR, actor="asha")
+    with pytest.raises(NotAllowed, match="Administrators: asha"):
+        operators.require(node, ADMINISTRATOR)
+    assert [(row["who"], row["what"], row["of"]) for row in audit(node)][:2] == [
+        ("asha", "take away administrator", me),
+        (me, "give administrator", "asha"),
+    ]
+
+
+def test_no_variable_makes_a_person_another_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    me = operators.person()
+    for name in ("USER", "LOGNAME", "USERNAME", "LNAME"):
+        monkeypatch.setenv(name, "somebody-else")
+    assert operators.person() == me
+
+
+@pytest.mark.parametrize(("who", "right"), [("asha", "everything"), ("nobody", DATA_EXCHANGE)])
+def test_a_right_that_does_not_exist_or_is_not_held_is_refused(world: World, who: str, right: str) -> None:
+    node = world.nodes["S1"]
+    with pytest.raises(InvalidInput):
+        if right == "everything":
+            operators.give(node, who, right, actor="x")
+        else:
+            operators.take_away(node, who, right, actor="x")
+
+
+def test_gaps_are_told_by_series_with_their_leading_zeros() -> None:
+    numbers = ["A-008", "A-010", "A-013", "B/1", "B/2", "note", "C9", "C11"]
+    assert gaps_in(numbers) == [
+        Gap("A-009", "A-009", 1),
+        Gap("A-011", "A-012", 2),
+        Gap("C10", "C10", 1),
+    ]
+
+
+@given(st.sets(st.integers(0, 300), min_size=2), st.integers(1, 5))
+def test_numbers_that_are_there_and_those_that_are_missing_make_the_series_whole(
+    there: set[int], width: int
+) -> None:
+    gaps = gaps_in(f"X{one:0{width}d}" for one in there)
+    missing = {
+        number for one in gaps for number in range(int(one.first.strip("X")), int(one.last.strip("X")) + 1)
+    }
+    assert missing == set(range(min(there), max(there) + 1)) - there
+    assert sum(one.count for one in gaps) == len(missing)
+
+
+def test_a_missing_bill_is_told_with_whether_its_store_ever_wrote_it(world: World) -> None:
+    for number in (1, 2, 4, 5):
+        world.bill("S1", f"S1-{number}")
+    world.rounds(2)
+    (gap,) = missing_numbers(world.nodes[HEAD_OFFICE], world.mailbox)
+    assert (gap["from"], gap["count"], gap["why"]) == ("S1-3", 1, "S1 never wrote it")
+    with world.nodes[HEAD_OFFICE].engine.begin() as connection:
+        connection.execute(t.applied.delete().where(t.applied.c.key == "S1-2"))
+    (gap,) = missing_numbers(world.nodes[HEAD_OFFICE], world.mailbox)
+    assert (gap["from"], gap["to"], gap["count"]) == ("S1-2", "S1-3", 2)
+    assert "did not say" in gap["why"]
+
+
+def test_a_held_bill_is_no_missing_number(world: World) -> None:
+    world.bill("S1", "S1-1")
+    world.bill("S1", "S1-2", "I9")
+    world.bill("S1", "S1-3")
+    world.rounds(2)
+    assert missing_numbers(world.nodes[HEAD_OFFICE], world.mailbox) == []
+
+
+def test_what_waits_is_told_in_minutes_and_rupees(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLIENTSYNC_NOW", "2026-11-27T10:00:00+05:30")
+    world.bill("S1", "S1-1", net=7_421_000)
+    monkeypatch.setenv("CLIENTSYNC_NOW", "2026-11-27T10:20:00+05:30")
+    world.sync("S1")
+    monkeypatch.setenv("CLIENTSYNC_NOW", "2026-11-27T10:47:00+05:30")
+    row = next(one for one in freshness(world.nodes[HEAD_OFFICE], world.mailbox) if one["store"] == "S1")
+    assert (row["waiting"], row["oldest, minutes"], row["value, rupees"]) == (1, 47, "83,115.20")
+    world.rounds(2)
+    assert unanswered(world.nodes["S1"]).number == 0
+    row = next(one for one in freshness(world.nodes[HEAD_OFFICE], world.mailbox) if one["store"] == "S1")
+    assert (row["waiting"], row["oldest, minutes"], row["value, rupees"]) == (0, "", "0.00")
