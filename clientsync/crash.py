@@ -38,6 +38,7 @@ _EXCHANGE_COMMITS = (
     "rewind",
     "right",
     "set_back",
+    "settled",
     "take_over",
     "upload",
     "uploaded",

@@ -24,6 +24,8 @@ from clientsync.exchange.nodes import Lease, Node, moment
 from clientsync.exchange.stored import document_of
 
 OPEN = ("RECEIVED", "BLOCKED", "QUARANTINED")
+_SOFTWARE = ("SCHEMA", "UNKNOWN_TYPE")
+"""What a later version of this software may read: documents that are held for it are tried at every sync."""
 _REFUSALS = (DocumentRefused, IntegrityBroken, IntegrityError, DataError, ValueError, KeyError, TypeError)
 
 
@@ -213,7 +215,7 @@ def _rule(node: Node, row: Any, one: Document, known: Known, held: Mapping[Key, 
     for rule in (_is_unfit, _waits, _is_out_of_order):
         found = (
             rule(node, one, known, held)
-            if row.state != "QUARANTINED"
+            if row.state != "QUARANTINED" or row.code in _SOFTWARE
             else (row.state, row.code, row.reason, "")
         )
         if found is not None:

@@ -316,9 +316,8 @@ def _state(connection: Connection, row: Any) -> str:
         select(t.batch_out.c.seq)
         .where(
             t.batch_out.c.peer == row.peer,
-            t.batch_out.c.state != "PROCESSED",
-            t.batch_out.c.packed_at <= row.ended_at,
-            t.batch_out.c.packed_at >= row.begun_at,
+            t.batch_out.c.state.notin_(("PROCESSED", "REPLACED")),
+            t.batch_out.c.header.contains(f'"load_id":"{row.load_id}"'),
         )
         .limit(1)
     ).first()

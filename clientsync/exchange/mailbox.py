@@ -77,6 +77,7 @@ mb_ack = Table(
     "mb_ack", MAILBOX, *_place(), Column("rev", _LONG, primary_key=True, autoincrement=False), _text("state"),
     _text("items"), _text("hash"), _text("incarnation"), _text("at"),
 )  # fmt: skip
+mb_settled = Table("mb_settled", MAILBOX, *_place(), _text("at"))
 mb_request = Table(
     "mb_request", MAILBOX, _id("request_id"), _text("from_node"), _text("to_node"), _text("kind"), _text("args"),
     _text("at"),
@@ -94,12 +95,17 @@ AND EXISTS (SELECT 1 FROM mb_ack a WHERE a.sender = b.sender AND a.receiver = b.
   AND a.rev = (SELECT max(n.rev) FROM mb_ack n WHERE n.sender = b.sender AND n.receiver = b.receiver
     AND n.epoch = b.epoch AND n.seq = b.seq)
   AND a.rev < (SELECT max(n.rev) FROM mb_ack n WHERE n.receiver = b.receiver))
+AND EXISTS (SELECT 1 FROM mb_settled s WHERE s.sender = b.sender AND s.receiver = b.receiver
+  AND (s.epoch > b.epoch OR s.epoch = b.epoch AND s.seq >= b.seq))
 AND b.seq < (SELECT max(n.seq) FROM mb_batch n WHERE n.sender = b.sender AND n.receiver = b.receiver
   AND n.epoch = b.epoch)"""
 """Places of the batches that a purge takes out."""
 PURGES = (
     """DELETE FROM mb_body WHERE NOT EXISTS (SELECT 1 FROM mb_batch b WHERE b.body_scope = mb_body.scope
 AND b.body_sha = mb_body.sha)""",
+    """DELETE FROM mb_settled WHERE at < :before AND EXISTS (SELECT 1 FROM mb_settled n
+WHERE n.sender = mb_settled.sender AND n.receiver = mb_settled.receiver
+AND (n.epoch > mb_settled.epoch OR n.epoch = mb_settled.epoch AND n.seq > mb_settled.seq))""",
     "DELETE FROM mb_request WHERE at < :before",
     """DELETE FROM mb_heartbeat WHERE at < :before
 AND number > (SELECT min(n.number) FROM mb_heartbeat n WHERE n.node_id = mb_heartbeat.node_id
@@ -371,11 +377,36 @@ class Mailbox:
                     )
         return list(found.values())
 
+    def settle(self, sender: str, places: Mapping[str, tuple[int, int]]) -> None:
+        """Write down up to which batch a sender has seen the answers of its receivers; until then they may be purged.
+
+        Args:
+            sender: whose batches they are.
+            places: receiver to (epoch, seq).
+        """
+        with writing(self.engine) as connection:
+            connection.execute(
+                upsert(connection)(mb_settled).on_conflict_do_nothing(),
+                [
+                    {"sender": sender, "receiver": receiver, "epoch": epoch, "seq": seq, "at": moment()}
+                    for receiver, (epoch, seq) in places.items()
+                ],
+            )
+
+    def settled(self, sender: str) -> dict[str, tuple[int, int]]:
+        """Return by receiver the newest place that ``settle`` wrote down, also in an earlier life of the sender."""
+        found: dict[str, tuple[int, int]] = {}
+        with reading(self.engine) as connection:
+            for row in connection.execute(select(mb_settled).where(mb_settled.c.sender == sender)):
+                found[row.receiver] = max(found.get(row.receiver, (0, 0)), (row.epoch, row.seq))
+        return found
+
     def purge(self, before: str, *, is_trial: bool = False) -> int:
         """Take out batches that were processed before a moment, and return how many went, or would go.
 
-        The last batch of every epoch stays, and the one with the newest answer of a receiver: both are what a database
-        that was restored is found out by. On PostgreSQL only the head office's login may do it.
+        A batch stays until its sender has seen that it was processed. The last batch of every epoch stays, and the one
+        with the newest answer of a receiver: both are what a database that was restored is found out by. On PostgreSQL
+        only the head office's login may do it.
         """
         if self.engine.dialect.name == "postgresql":
             with writing(self.engine) as connection:

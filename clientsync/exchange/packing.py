@@ -39,7 +39,7 @@ def pack(node: Node, lease: Lease) -> int:
     """
     with node.writing("pack", lease) as connection:
         streams: dict[str, list[Document]] = defaultdict(list)
-        _take_withheld(connection, streams)
+        _take_withheld(node, connection, streams)
         events = connection.execute(
             select(t.outbox)
             .where(t.outbox.c.state == "NEW")
@@ -220,15 +220,18 @@ def readable_by(connection: Connection, peer: str, documents: Sequence[Document]
     return fitting
 
 
-def _take_withheld(connection: Connection, streams: dict[str, list[Document]]) -> None:
+def _take_withheld(node: Node, connection: Connection, streams: dict[str, list[Document]]) -> None:
     """Put what is withheld from a peer in front of its stream, when the peer says by now that it reads all of it."""
     rows = connection.execute(
-        select(t.withheld.c.peer, t.document)
-        .join(t.document, t.document.c.document_id == t.withheld.c.document_id)
-        .order_by(t.withheld.c.peer, t.document.c.created_at, t.document.c.version)
+        select(t.withheld.c.peer, t.document).join(
+            t.document, t.document.c.document_id == t.withheld.c.document_id
+        )
     ).all()
     for peer in sorted({row.peer for row in rows}):
-        documents = [document_of(row) for row in rows if row.peer == peer]
+        documents = sorted(
+            (document_of(row) for row in rows if row.peer == peer),
+            key=lambda one: (node.catalogue.rank(one.doc_type), one.key, one.version),
+        )
         readable = _readable(connection, peer)
         if all(
             one.schema_version <= readable.get(one.doc_type, [0, one.schema_version])[1] for one in documents

@@ -20,7 +20,7 @@ from clientsync.exchange.mailbox import MAILBOX, PURGED, PURGES, SCHEMA, mb_node
 
 _GROUP = "clientsync_exchange"
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,29}")
-_TABLES = ("mb_body", "mb_batch", "mb_ack", "mb_request", "mb_heartbeat")
+_TABLES = ("mb_body", "mb_batch", "mb_ack", "mb_settled", "mb_request", "mb_heartbeat")
 _FUNCTIONS = (
     """CREATE OR REPLACE FUNCTION mailbox.mb_me() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path = mailbox, pg_temp AS $$
@@ -66,6 +66,8 @@ _POLICIES = (
         f"scope = {_ME} OR mailbox.mb_is_mine(scope, sha)",
     ),
     ("mb_body", "INSERT", f"scope = {_ME}"),
+    ("mb_settled", "SELECT", _BETWEEN),
+    ("mb_settled", "INSERT", f"sender = {_ME} AND (receiver = 'HO' OR {_IS_HO})"),
     ("mb_request", "SELECT", f"from_node = {_ME} OR to_node = {_ME}"),
     ("mb_request", "INSERT", f"from_node = {_ME} AND (to_node = 'HO' OR {_IS_HO})"),
     ("mb_heartbeat", "SELECT", f"node_id = {_ME} OR {_IS_HO} OR (node_id = 'HO' AND {_ME} IS NOT NULL)"),

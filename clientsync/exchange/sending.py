@@ -33,6 +33,7 @@ def check_restored(node: Node, mailbox: Mailbox, lease: Lease) -> list[str]:
     with node.engine.connect() as connection:
         peers = list(connection.execute(select(t.peer.c.peer)).scalars())
     newest = mailbox.newest(node.node_id, peers)
+    settled = mailbox.settled(node.node_id)
     restored = []
     with node.writing("restore", lease) as connection:
         streams = {row.peer: row for row in connection.execute(select(t.stream_out))}
@@ -53,11 +54,26 @@ def check_restored(node: Node, mailbox: Mailbox, lease: Lease) -> list[str]:
                 _begin_epoch(node, connection, peer, there)
             else:
                 _bring_again(connection, peer, own, there or Position())
+        for peer in restored:
+            _seen_before(connection, peer, settled.get(peer, (0, 0)))
         if restored:
             connection.execute(
                 update(t.node).where(t.node.c.node_id == node.node_id).values(incarnation=str(uuid4()))
             )
     return restored
+
+
+def _seen_before(connection: Connection, peer: str, place: tuple[int, int]) -> None:
+    """Take over what an earlier life of this database saw: batches up to a place were processed, and may be purged."""
+    connection.execute(
+        update(t.batch_out)
+        .where(
+            t.batch_out.c.peer == peer,
+            t.batch_out.c.state.in_(OPEN_STATES),
+            ~t.after(t.batch_out, *place),
+        )
+        .values(state="PROCESSED", answered_at=moment())
+    )
 
 
 def _doubled(connection: Connection) -> set[str]:
@@ -300,6 +316,35 @@ def _mirror(
             .where(here, t.batch_item.c.document_id == item["document_id"])
             .values(answer=item["state"], reason=item["reason"])
         )
+
+
+def settle(node: Node, mailbox: Mailbox, lease: Lease) -> int:
+    """Tell the mailbox up to which batch every receiver's answer was seen, where that changed; return how many did."""
+    with node.engine.connect() as connection:
+        streams = connection.execute(select(t.stream_out)).all()
+        first: dict[str, tuple[int, int]] = {}
+        for row in connection.execute(
+            select(t.batch_out.c.peer, t.batch_out.c.epoch, t.batch_out.c.seq)
+            .where(t.batch_out.c.state.in_(("PACKED", "DOUBLED", *OPEN_STATES)))
+            .order_by(t.batch_out.c.epoch, t.batch_out.c.seq)
+        ):
+            first.setdefault(row.peer, (row.epoch, row.seq - 1))
+    places = {}
+    for row in streams:
+        place = first.get(row.peer, (row.epoch, row.next_seq - 1))
+        if place > (row.settled_epoch, row.settled_seq):
+            places[row.peer] = place
+    if not places:
+        return 0
+    mailbox.settle(node.node_id, places)
+    with node.writing("settled", lease) as connection:
+        for peer, (epoch, seq) in places.items():
+            connection.execute(
+                update(t.stream_out)
+                .where(t.stream_out.c.peer == peer)
+                .values(settled_epoch=epoch, settled_seq=seq)
+            )
+    return len(places)
 
 
 def rewind(node: Node, lease: Lease, peer: str, epoch: int, seq: int, incarnation: str) -> int:

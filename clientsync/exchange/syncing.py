@@ -30,7 +30,7 @@ from clientsync.exchange.nodes import Lease, Node, give_back, moment, note_error
 from clientsync.exchange.packing import pack
 from clientsync.exchange.receiving import check_set_back, receive
 from clientsync.exchange.resending import send_object
-from clientsync.exchange.sending import check_restored, collect, rewind, upload
+from clientsync.exchange.sending import check_restored, collect, rewind, settle, upload
 from clientsync.exchange.series import own_gaps
 
 Progress = Callable[[str, int], None]
@@ -144,6 +144,7 @@ def _sync(
     phase("answer", lambda: answer(node, mailbox, lease), may_fail=True)
     phase("collect", lambda: collect(node, mailbox, lease), may_fail=True)
     check_restored(node, mailbox, lease)
+    settle(node, mailbox, lease)
     phase("pack", lambda: pack(node, lease))
     phase("load", lambda: advance(node, lease, fitting))
     try:

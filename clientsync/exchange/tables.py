@@ -90,7 +90,7 @@ Index("sync_document_day", document.c.business_date)
 body = Table("sync_body", NODE, _key("sha"), Column("bytes", LargeBinary, nullable=False))
 stream_out = Table(
     "sync_stream_out", NODE, _key("peer"), _number("epoch", 1), _number("next_seq", 1), _text("last_hash"),
-    _text("peer_incarnation"),
+    _text("peer_incarnation"), _number("settled_epoch"), _number("settled_seq"),
 )  # fmt: skip
 carried = Table("sync_carried", NODE, _key("peer"), _key("doc_type"), _key("key"), _number("version"))
 batch_out = Table(

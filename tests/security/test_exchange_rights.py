@@ -15,12 +15,16 @@ from clientsync.database import open_engine
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.lists import sent
 from clientsync.exchange.mailbox import Mailbox, open_mailbox
+from clientsync.exchange.purging import purge
 from clientsync.exchange.rights import prepare_mailbox, register, revoke
 from clientsync.exchange.syncing import sync
 from connectors.retail import tables as retail
 from tests.support.exchange_world import World
 
 ZERO = "0" * 64
+REFUSED = ("42501", "23514")
+"""Lacking a right or row, and a digest that is not that of the bytes: the codes of PostgreSQL for them."""
+LATER = "2027-03-01T10:00:00+05:30"
 
 
 @pytest.fixture
@@ -92,8 +96,8 @@ BATCH = (
     " WHERE scope = :own LIMIT 1"
 )
 ACK = (
-    "INSERT INTO mailbox.mb_ack (sender, receiver, epoch, seq, rev, state, items, incarnation, at)"
-    " VALUES (:sender, :receiver, 1, 1, 99, 'PROCESSED', '[]', '', '')"
+    "INSERT INTO mailbox.mb_ack (sender, receiver, epoch, seq, rev, state, items, hash, incarnation, at)"
+    " VALUES (:sender, :receiver, 1, 1, 99, 'PROCESSED', '[]', '', '', '')"
 )
 
 
@@ -111,6 +115,8 @@ ACK = (
         ("INSERT INTO mailbox.mb_heartbeat VALUES ('S2', 99, '', '{}', '')", {}),
         ("INSERT INTO mailbox.mb_request VALUES ('r', 'S2', 'HO', 'rewind', '{}', '')", {}),
         ("INSERT INTO mailbox.mb_request VALUES ('r', 'S1', 'S2', 'rewind', '{}', '')", {}),
+        ("INSERT INTO mailbox.mb_settled VALUES ('S2', 'HO', 9, 9, '')", {}),
+        ("INSERT INTO mailbox.mb_settled VALUES ('HO', 'S1', 9, 9, '')", {}),
         ("UPDATE mailbox.mb_batch SET hash = 'x'", {}),
         ("DELETE FROM mailbox.mb_batch", {}),
         ("DELETE FROM mailbox.mb_ack", {}),
@@ -121,13 +127,16 @@ ACK = (
         ("COPY mailbox.mb_batch TO '/tmp/stolen'", {}),
         ("ALTER TABLE mailbox.mb_batch DISABLE ROW LEVEL SECURITY", {}),
         ("DROP TABLE mailbox.mb_ack", {}),
+        ("SELECT mailbox.mb_purge('9', false)", {}),
     ],
 )
 def test_the_database_refuses_what_is_not_the_stores(
     posted: Posted, statement: str, values: dict[str, Any]
 ) -> None:
-    with pytest.raises(DBAPIError):
+    with pytest.raises(DBAPIError) as refused:
         posted.run("S1", statement, **values)
+    assert refused.value.orig is not None
+    assert getattr(refused.value.orig, "sqlstate", "") in REFUSED
 
 
 def test_a_number_of_another_store_cannot_be_probed_by_a_conflict(posted: Posted) -> None:
@@ -157,3 +166,65 @@ def test_a_new_password_keeps_the_stream(posted: Posted, owner: Engine, postgres
     posted.sync("S1")
     posted.sync(HEAD_OFFICE)
     assert len(posted.world.rows(HEAD_OFFICE, retail.bill)) == 3
+
+
+def test_only_the_head_office_purges_and_what_nobody_answered_for_stays(
+    posted: Posted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (2, 3):
+        posted.world.bill("S1", f"S1-{number}")
+        posted.sync("S1")
+        posted.sync(HEAD_OFFICE)
+    posted.sync("S1")
+    posted.world.bill("S2", "S2-2")
+    posted.sync("S2")
+    monkeypatch.setenv("CLIENTSYNC_NOW", LATER)
+    batches = "SELECT sender, seq FROM mailbox.mb_batch WHERE receiver = 'HO' ORDER BY 1, 2"
+    before = posted.run(HEAD_OFFICE, batches)
+    box = posted.boxes[HEAD_OFFICE]
+    said = purge(posted.world.nodes[HEAD_OFFICE], box, actor="asha", is_trial=True)
+    assert posted.run(HEAD_OFFICE, batches) == before
+    assert purge(posted.world.nodes[HEAD_OFFICE], box, actor="asha") == said
+    assert posted.run(HEAD_OFFICE, batches) == [("S1", 3), ("S2", 2)]
+    monkeypatch.delenv("CLIENTSYNC_NOW")
+    for name in (HEAD_OFFICE, "S1", "S2"):
+        posted.sync(name)
+    assert len(posted.world.rows(HEAD_OFFICE, retail.bill)) == 5
+
+
+def test_a_mailbox_whose_owner_is_no_superuser_works_and_is_purged(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = open_engine(postgres_url)
+    with top.begin() as connection:
+        connection.execute(text("CREATE ROLE web_owner LOGIN CREATEROLE PASSWORD 'x'"))
+        connection.execute(text(f"ALTER DATABASE {make_url(postgres_url).database} OWNER TO web_owner"))
+        if connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = 'clientsync_exchange'")).first():
+            connection.execute(text("GRANT clientsync_exchange TO web_owner WITH ADMIN OPTION"))
+        for role in ("exchange_ho", "exchange_s1", "exchange_s2"):
+            if connection.execute(text(f"SELECT 1 FROM pg_roles WHERE rolname = '{role}'")).first():
+                connection.execute(text(f"DROP OWNED BY {role}"))
+                connection.execute(text(f"DROP ROLE {role}"))
+    login = make_url(postgres_url).set(username="web_owner", password="x")
+    owner = open_engine(login.render_as_string(hide_password=False))
+    assert prepare_mailbox(owner)
+    world = World(tmp_path)
+    made = Posted(world, owner, postgres_url)
+    world.item("I1")
+    for number in range(3):
+        world.bill("S1", f"S1-{number}")
+        for name in ("S1", HEAD_OFFICE, "S1"):
+            made.sync(name)
+    monkeypatch.setenv("CLIENTSYNC_NOW", LATER)
+    done = purge(world.nodes[HEAD_OFFICE], made.boxes[HEAD_OFFICE], actor="asha")
+    assert done["batches in the mailbox"] >= 1
+    assert len(world.rows(HEAD_OFFICE, retail.bill)) == 3
+    for box in made.boxes.values():
+        box.close()
+    world.close()
+    owner.dispose()
+    with top.begin() as connection:
+        for role in ("exchange_ho", "exchange_s1", "exchange_s2"):
+            connection.execute(text(f"DROP OWNED BY {role}"))
+            connection.execute(text(f"DROP ROLE {role}"))
+    top.dispose()

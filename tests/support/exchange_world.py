@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,11 +16,13 @@ from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import enter
 from clientsync.exchange.catalogue import HEAD_OFFICE, Catalogue
 from clientsync.exchange.envelopes import Batch, Signer
-from clientsync.exchange.mailbox import MAILBOX, Mailbox, mb_ack, mb_batch, open_mailbox
+from clientsync.exchange.mailbox import Mailbox, mb_ack, mb_batch, mb_heartbeat, open_mailbox
 from clientsync.exchange.nodes import Node, prepare
+from clientsync.exchange.rights import prepare_mailbox
 from clientsync.exchange.syncing import SyncResult, sync, take_over
 from connectors.retail import tables as retail
 from connectors.retail.catalogue import catalogue
+from tests.support.retail_second import second
 
 DAY = "2026-11-27"
 
@@ -30,14 +33,25 @@ class Crash(BaseException):
 
 @dataclass
 class Fuse:
-    """Ends the process at a boundary of a commit, counted from now; it burns once."""
+    """Ends the process at a boundary of a commit, counted from now; it burns once.
+
+    With ``inside`` it does that work after the commit instead, as another process would.
+    """
 
     left: int = -1
     stop_at: str = ""
+    inside: Callable[[], None] | None = None
     passed: list[str] = field(default_factory=list)
 
     def __call__(self, name: str) -> None:
         self.passed.append(name)
+        if self.inside is not None:
+            if self.left == 0 and name.endswith("_after"):
+                work, self.inside, self.left = self.inside, None, -1
+                work()
+            elif name.endswith("_after"):
+                self.left -= 1
+            return
         if name == self.stop_at:
             self.stop_at = ""
             raise Crash(name)
@@ -52,6 +66,10 @@ class Flaky(Mailbox):
     """A mailbox whose downloads are broken once, in a way that a test chooses."""
 
     fault = ""
+
+    def seconds_ahead(self) -> float:
+        """Tell no difference: where the clock of a test jumps, it jumps for everyone."""
+        return 0.0
 
     def after(self, receiver: str, cursors: Any) -> list[tuple[Batch, bytes]]:
         found = super().after(receiver, cursors)
@@ -77,24 +95,27 @@ class World:
 
     def __init__(self, folder: Path, stores: int = 2, make: Callable[[], Catalogue] = catalogue) -> None:
         self.folder = folder
-        self.make = make
         self.stores = [f"S{number}" for number in range(1, stores + 1)]
         self.fuse = Fuse()
         self.copies = 0
         self.signers = {one: Signer.new() for one in (HEAD_OFFICE, *self.stores)}
+        self.makers = dict.fromkeys((HEAD_OFFICE, *self.stores), make)
         self.nodes: dict[str, Node] = {}
         for one in (HEAD_OFFICE, *self.stores):
             self.open(one)
             self.prepare(one)
         self.mailbox = self.open_mailbox()
-        MAILBOX.create_all(self.mailbox.engine)
+        prepare_mailbox(self.mailbox.engine)
 
     def path(self, name: str) -> Path:
         return self.folder / f"{name}.db"
 
+    def url(self, name: str) -> str:
+        return f"sqlite:///{self.path(name)}"
+
     def open(self, name: str) -> Node:
-        engine = open_engine(f"sqlite:///{self.path(name)}")
-        self.nodes[name] = Node(engine, name, self.make(), self.signers[name], self.fuse)
+        engine = open_engine(self.url(name))
+        self.nodes[name] = Node(engine, name, self.makers[name](), self.signers[name], self.fuse)
         return self.nodes[name]
 
     def prepare(self, name: str) -> None:
@@ -129,8 +150,15 @@ class World:
                     )
                 )
 
+    def lose_beats(self, name: str) -> None:
+        """Let a node be as one that never synchronised, for the others."""
+        with self.mailbox.engine.begin() as connection:
+            connection.execute(mb_heartbeat.delete().where(mb_heartbeat.c.node_id == name))
+        with self.nodes[HEAD_OFFICE].engine.begin() as connection:
+            connection.execute(t.peer.update().where(t.peer.c.peer == name).values(readable="{}"))
+
     def open_mailbox(self) -> Mailbox:
-        return open_mailbox(f"sqlite:///{self.path('mailbox')}")
+        return open_mailbox(self.url("mailbox"))
 
     def sync(self, name: str) -> SyncResult:
         return sync(self.nodes[name], self.mailbox)
@@ -145,9 +173,19 @@ class World:
         with node.writing("request") as connection:
             return enter(node, connection, doc_type, body)
 
-    def item(self, code: str, name: str = "Shirt") -> int:
-        return self.enter(
-            HEAD_OFFICE, "item", {"item_code": code, "name": name, "hsn": "6105", "tax_basis_points": 1200}
+    def item(self, code: str, name: str = "Shirt", hsn: str = "6105") -> int:
+        is_second = self.nodes[HEAD_OFFICE].catalogue.known("item").schema_version == 2
+        body = {"item_code": code, "name": name, "tax_basis_points": 1200}
+        return self.enter(HEAD_OFFICE, "item", {**body, "hsn_code" if is_second else "hsn": hsn})
+
+    def upgrade(self, name: str) -> None:
+        """Go on with software that knows the second version of items."""
+        self.makers[name] = second
+        self.nodes[name] = dataclasses.replace(self.nodes[name], catalogue=second())
+
+    def change_type(self, store: str, store_type: str, valid_from: str) -> None:
+        prepare(
+            self.nodes[HEAD_OFFICE].engine, HEAD_OFFICE, peers={}, sites={store: (store_type, valid_from, ())}
         )
 
     def bill(self, store: str, number: str, item: str = "I1", net: int = 1000, **more: Any) -> int:

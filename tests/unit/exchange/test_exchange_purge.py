@@ -106,6 +106,37 @@ def test_what_nobody_has_answered_for_stays_however_old_it_is(
     assert [row["key"] for row in world.rows(HEAD_OFFICE, t.inbox)] == ["S2-2"]
 
 
+def test_an_answer_stays_until_its_sender_has_seen_it_however_long_it_was_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2):
+        world.bill("S2", f"S2-{number}")
+        world.sync("S2")
+    world.sync(HEAD_OFFICE)
+    monkeypatch.setenv("CLIENTSYNC_NOW", LATER)
+    purge_all(world)
+    world.sync("S2")
+    assert {row["state"] for row in world.rows("S2", t.batch_out)} == {"PROCESSED"}
+    assert purge(world.nodes[HEAD_OFFICE], world.mailbox, actor="asha")["batches in the mailbox"] == 1
+
+
+def test_a_restored_store_takes_over_what_it_had_seen_of_batches_that_are_purged(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.bill("S1", "S1-7")
+    world.sync("S1")
+    copy = world.backup("S1")
+    world.rounds(2)
+    world.bill("S1", "S1-8")
+    world.rounds(3)
+    monkeypatch.setenv("CLIENTSYNC_NOW", LATER)
+    purge_all(world)
+    world.restore("S1", copy)
+    world.renew("S1")
+    world.rounds(3)
+    assert {row["state"] for row in world.rows("S1", t.batch_out)} == {"PROCESSED"}
+
+
 def test_a_database_that_is_restored_to_before_the_purge_is_told_to_load(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import record
@@ -169,3 +178,78 @@ def test_what_was_left_out_is_left_out_again_when_a_restored_store_sends_it_agai
         world.restore("S1", copy)
     assert {row["state"] for row in world.rows(HEAD_OFFICE, t.inbox)} == {"SKIPPED"}
     assert len(world.rows(HEAD_OFFICE, t.inbox)) == 2
+
+
+class Server:
+    """Answers like a server of PostgreSQL that is asked for TLS, once."""
+
+    def __init__(self, answer: bytes, context: ssl.SSLContext | None = None) -> None:
+        self.answer, self.context = answer, context
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self) -> None:
+        with self.socket:
+            for _ in range(2):  # the check of the port, then the one of TLS
+                connection, _ = self.socket.accept()
+                with connection:
+                    if len(connection.recv(8)) < 8:
+                        continue
+                    connection.sendall(self.answer)
+                    if self.context is not None:
+                        with suppress(OSError):
+                            self.context.wrap_socket(connection, server_side=True).close()
+
+    def close(self) -> None:
+        self.thread.join(5)
+
+
+def certificate_of_localhost(folder: Path) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    day = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(day - timedelta(days=1))
+        .not_valid_after(day + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [("", "is not trusted"), ("?sslrootcert={}/cert.pem", "the certificate is that of localhost; write")],
+)
+def test_a_certificate_is_checked_against_the_name_and_the_issuer(
+    tmp_path: Path, query: str, words: str
+) -> None:
+    server = Server(b"S", certificate_of_localhost(tmp_path))
+    checks = diagnose(f"postgresql://u:p@localhost:{server.port}/web{query.format(tmp_path)}", "S1")
+    tls = next(one for one in checks if one.name == "TLS")
+    assert words in tls.words
+    server.close()
+
+
+def test_a_server_without_tls_is_good_enough_on_this_machine_only() -> None:
+    server = Server(b"N")
+    checks = diagnose(f"postgresql://u:p@127.0.0.1:{server.port}/web", "S1")
+    tls = next(one for one in checks if one.name == "TLS")
+    assert (tls.is_good, tls.words) == (True, "not offered, and not needed on this machine")
+    server.close()
