@@ -7,6 +7,7 @@ through plain COPY. The scale is many stores on SQLite with few documents each.
 
 from __future__ import annotations
 
+import gc
 import io
 import tempfile
 import time
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, func, select, text
+from sqlalchemy import Engine, create_engine, event, func, select, text
 
 from benchmarks.figures import Figure
 from benchmarks.practice import SEED
@@ -26,6 +27,8 @@ from clientsync.exchange.capturing import record
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.documents import Document
 from clientsync.exchange.envelopes import Signer
+from clientsync.exchange.loaded import loads_received
+from clientsync.exchange.loading import start
 from clientsync.exchange.mailbox import Mailbox, open_mailbox
 from clientsync.exchange.nodes import Node, give_back, prepare, take_lease
 from clientsync.exchange.packing import pack
@@ -39,7 +42,9 @@ from simulators.retail.shops import Retailer
 BILLS = 20_000
 ITEMS = 200
 SMALL, LARGE, EACH = 50, 500, 200
+LOADED = 100_000
 WAY_LIMIT, FLAT_LIMIT, PACK_LIMIT, APPLY_LIMIT = 0.30, 1.20, 5_000.0, 3_000.0
+LOAD_LIMIT, IDLE_LIMIT, IDLE_STATEMENTS = 180.0, 1.0, 20.0
 PATIENCE = 300
 
 
@@ -48,6 +53,7 @@ def measure() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory(prefix="exchange-bench") as folder, _server(Path(folder)) as urls:
         yield from _way(urls)
     yield _flat()
+    yield from _store()
 
 
 @contextmanager
@@ -85,7 +91,10 @@ def _way(urls: dict[str, str]) -> Iterator[Figure]:
     _fill(nodes, bills)
     replicated = _replicated(urls)
     copied = _copied(engines["S001"])
+    gc.collect()
+    gc.freeze()  # as the command does: what is imported is never garbage
     seconds = _phases(nodes, mailbox)
+    gc.unfreeze()
     whole = sum(seconds.values())
     rates = {name: len(bills) / value for name, value in seconds.items()}
     note = ", ".join(f"{name} {rate:,.0f}/s" for name, rate in rates.items())
@@ -227,3 +236,46 @@ def _flat() -> Figure:
     small, large = (seconds[one] * 1e6 for one in (SMALL, LARGE))
     return Figure(f"exchange: time per document, {LARGE} stores / {SMALL}", large / small, FLAT_LIMIT, False, SEED,
                   f"{large:.0f} µs / {small:.0f} µs, {EACH} bills a store, one round")  # fmt: skip
+
+
+def _store() -> Iterator[Figure]:
+    """Yield how long the first load of a store takes from beginning to end, and what its idle sync costs."""
+    with (
+        tempfile.TemporaryDirectory(prefix="exchange-bench") as folder,
+        Retailer(Path(folder), 1, SEED) as retailer,
+    ):
+        (store,) = retailer.stores
+        with retailer.nodes[HEAD_OFFICE].engine.begin() as connection:
+            connection.execute(
+                retail.item.insert(),
+                [
+                    {"item_code": f"X{number:06d}", "name": "x", "hsn": "6105", "tax_basis_points": 1200}
+                    for number in range(LOADED)
+                ],
+            )
+        began = time.perf_counter()
+        start(retailer.nodes[HEAD_OFFICE], store, types=["item"], actor="benchmark")
+        for name in (HEAD_OFFICE, store):
+            retailer.sync(name)
+        seconds = time.perf_counter() - began
+        (load,) = loads_received(retailer.nodes[store])
+        if (load["state"], load["documents"]) != ("COMPLETE", LOADED):
+            raise RuntimeError(f"the load is {load['state']} with {load['documents']} documents")
+        yield Figure("exchange: first load of a store, seconds", seconds, LOAD_LIMIT, False, SEED,
+                     f"{LOADED:,} items that never had an event, files")  # fmt: skip
+        for name in (store, HEAD_OFFICE, store):
+            retailer.sync(name)
+        statements = [0]
+
+        def count(*_: Any) -> None:
+            statements[0] += 1
+
+        event.listen(retailer.mailbox.engine, "before_cursor_execute", count)
+        began = time.perf_counter()
+        retailer.sync(store)
+        idle = time.perf_counter() - began
+        yield Figure(
+            "exchange: sync of an idle store, seconds", idle, IDLE_LIMIT, False, SEED, "after the load"
+        )
+        yield Figure("exchange: its statements on the mailbox", float(statements[0]), IDLE_STATEMENTS, False, SEED,
+                     "nothing to send or take")  # fmt: skip

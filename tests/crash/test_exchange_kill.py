@@ -16,6 +16,8 @@ from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import record
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.lists import sent
+from clientsync.exchange.loaded import loads_received
+from clientsync.exchange.loading import PAGE, start
 from clientsync.exchange.mailbox import open_mailbox
 from clientsync.exchange.rights import prepare_mailbox, register
 from clientsync.exchange.syncing import sync
@@ -90,3 +92,40 @@ def test_a_sync_that_is_killed_goes_on_where_it_was(
     for box in boxes.values():
         box.close()
     assert {one["status"] for one in sent(node)} == {"PROCESSED", "ERROR"}
+
+
+@pytest.mark.parametrize(
+    ("name", "point"),
+    [
+        (name, f"exchange_{commit}_{side}")
+        for name, commit in ((HEAD_OFFICE, "load"), ("S1", "load_check"))
+        for side in ("before", "after")
+    ],
+)
+def test_a_load_that_is_killed_goes_on_and_is_complete(
+    posted: tuple[World, dict[str, str]], name: str, point: str
+) -> None:
+    world, urls = posted
+    with world.nodes[HEAD_OFFICE].engine.begin() as connection:  # items that never had an event
+        connection.execute(
+            retail.item.insert(),
+            [
+                {"item_code": f"X{one:04d}", "name": "Shirt", "hsn": "6105", "tax_basis_points": 1200}
+                for one in range(PAGE + 20)
+            ],
+        )
+    start(world.nodes[HEAD_OFFICE], "S1", actor="asha")
+    if name == "S1":
+        one_sync(world, urls, HEAD_OFFICE)
+    assert one_sync(world, urls, name, point) == -9
+    boxes = {one: open_mailbox(urls[one]) for one in ("S1", HEAD_OFFICE)}
+    for one in (HEAD_OFFICE, "S1", HEAD_OFFICE):
+        world.free(one)
+        assert not sync(world.nodes[one], boxes[one]).failures
+    (load,) = loads_received(world.nodes["S1"])
+    assert (load["state"], load["documents"], load["left over"]) == ("COMPLETE", PAGE + 20, 0)
+    came = [row["document_id"] for row in world.rows("S1", t.inbox)]
+    assert len(came) == len(set(came)) == PAGE + 20
+    assert len(world.rows("S1", retail.item)) == PAGE + 20
+    for box in boxes.values():
+        box.close()
