@@ -42,6 +42,7 @@ _EXCHANGE_COMMITS = (
     "take_over",
     "upload",
     "uploaded",
+    "watch",
 )
 EXCHANGE_POINTS = tuple(
     f"exchange_{name}_{side}" for name in _EXCHANGE_COMMITS for side in ("before", "after")

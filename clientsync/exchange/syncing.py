@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from socket import gethostname
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import func, insert, select, update
@@ -32,6 +33,7 @@ from clientsync.exchange.receiving import check_set_back, receive
 from clientsync.exchange.resending import send_object
 from clientsync.exchange.sending import check_restored, collect, rewind, settle, upload
 from clientsync.exchange.series import own_gaps
+from clientsync.exchange.watching import watch
 
 Progress = Callable[[str, int], None]
 PHASES = ("receive", "apply", "answer", "collect", "pack", "load", "upload")
@@ -113,7 +115,7 @@ def sync(
 def _sync(
     node: Node, mailbox: Mailbox, lease: Lease, result: SyncResult, progress: Progress, only: Sequence[str]
 ) -> None:
-    peers = _handshake(node, mailbox, lease, result)
+    peers, beats = _handshake(node, mailbox, lease, result)
     unknown = sorted(set(only) - set(peers))
     if unknown:
         raise InvalidInput(f"{', '.join(unknown)} is not known here. Valid: {', '.join(peers)}.")
@@ -153,6 +155,7 @@ def _sync(
         check_restored(node, mailbox, lease)
         phase("upload", lambda: upload(node, mailbox, lease, fitting))
     _ask_for_missing(node, mailbox, lease)
+    watch(node, lease, beats)
     _beat(node, mailbox)
     with reading(node.engine) as connection:
         statement = select(func.count()).select_from(t.inbox).where(t.inbox.c.state.in_(OPEN))
@@ -172,8 +175,10 @@ def _note_failure(node: Node, lease: Lease, name: str, reason: str) -> None:
         )
 
 
-def _handshake(node: Node, mailbox: Mailbox, lease: Lease, result: SyncResult) -> list[str]:
-    """Return the peers, after their versions were compared and what they read was noted."""
+def _handshake(
+    node: Node, mailbox: Mailbox, lease: Lease, result: SyncResult
+) -> tuple[list[str], dict[str, dict[str, Any]]]:
+    """Return the peers and their signs of life, after versions were compared and what they read was noted."""
     with reading(node.engine) as connection:
         peers = list(connection.execute(select(t.peer.c.peer).order_by(t.peer.c.peer)).scalars())
         incarnation = node.incarnation(connection)
@@ -233,7 +238,7 @@ def _handshake(node: Node, mailbox: Mailbox, lease: Lease, result: SyncResult) -
     if node.kind == "STORE" and HEAD_OFFICE in result.refused:
         _beat(node, mailbox)
         raise ExchangeRefused(f"{result.refused[HEAD_OFFICE]}; {unanswered(node).number} documents wait.")
-    return peers
+    return peers, beats
 
 
 def _handle_requests(node: Node, mailbox: Mailbox, lease: Lease) -> None:

@@ -183,6 +183,7 @@ class Exchange(RuleBasedStateMachine):
     @rule(name=NODES)
     def sync(self, name: str) -> None:
         self.world.sync(name)
+        self.nothing_grows_old_in_silence(name)
         self.unsure.discard(name)
 
     @rule(name=NODES, at=st.integers(0, 40))
@@ -293,6 +294,19 @@ class Exchange(RuleBasedStateMachine):
                     assert there.get(place, row["hash"]) == row["hash"]
                     continue
                 assert there[place] == row["hash"]
+
+    def nothing_grows_old_in_silence(self, name: str) -> None:
+        """After a sync that came to its end, what is older than its deadline has an error."""
+        told = {row["code"] for row in self.world.rows(name, t.error)}
+        limit = (self.moment - timedelta(days=2)).isoformat(timespec="milliseconds")
+        for row in self.world.rows(name, t.batch_out):
+            if row["state"] == "UPLOADED" and row["uploaded_at"] < limit:
+                assert "NOT_ANSWERED" in told
+            assert row["state"] != "PACKED" or row["packed_at"] >= limit
+        for row in self.world.rows(name, t.inbox):
+            if row["state"] in ("BLOCKED", "QUARANTINED") and row["received_at"] < limit:
+                assert "STILL_HELD" in told
+            assert row["state"] != "RECEIVED" or row["received_at"] >= limit
 
     def settle(self) -> None:
         """Once faults stop, everything arrives or is held in sight, and a further round changes nothing."""
