@@ -65,6 +65,9 @@ POINTS = (
     "lease_take",
     "lease_renew",
     "lease_release",
+    "records_after_write",
+    "records_after_create",
+    "records_after_delete",
     *EXCHANGE_POINTS,
 )
 
