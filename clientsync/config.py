@@ -49,10 +49,13 @@ class ProviderSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["gsp", "sandbox", "income_tax", "traces_old", "traces_new", "sandbox_tds"] = Field(
-        description=(
-            "Protocol: gsp is the raw GSTN protocol through a GSP, sandbox its plain-JSON style; income_tax is "
-            "the e-filing portal, traces_old and traces_new the two of TRACES, sandbox_tds the job API"
+    kind: Literal["gsp", "sandbox", "income_tax", "traces_old", "traces_new", "sandbox_tds", "records"] = (
+        Field(
+            description=(
+                "Protocol: gsp is the raw GSTN protocol through a GSP, sandbox its plain-JSON style; income_tax is "
+                "the e-filing portal, traces_old and traces_new the two of TRACES, sandbox_tds the job API, records a "
+                "system that is a side of a set of records"
+            )
         )
     )
     base_url: str = Field(
@@ -65,8 +68,8 @@ class ProviderSettings(BaseModel):
         default_factory=dict,
         description=(
             "Name to reference of a secret. gsp: client_id, client_secret, and public_username, "
-            "public_password for calls without a taxpayer; sandbox, sandbox_tds: api_key, api_secret; none for "
-            "portals, whose passwords are the clients' own"
+            "public_password for calls without a taxpayer; sandbox, sandbox_tds: api_key, api_secret; records: token; "
+            "none for portals, whose passwords are the clients' own"
         ),
     )
     certificate: Path | None = Field(
@@ -146,6 +149,51 @@ class ExchangeSettings(BaseModel):
         if given and not is_reference(given):
             raise ValueError("a secret is a reference: env:, file:, keyring:, vault: or block:")
         return given
+
+
+class RecordSideSettings(BaseModel):
+    """One side of a set of records: a file, or a system of a provider."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str = Field(description="Name for people")
+    path: Path | None = Field(default=None, description="CSV or Excel file; none for a system")
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="Of a file: field of ours to the header of its column"
+    )
+    id_column: str = Field(default="", description="Of a file: header of the column that identifies a record")
+    is_delta: bool = Field(
+        default=False, description="Of a file: it holds changed records only, so nothing counts as deleted"
+    )
+    is_writable: bool = Field(default=False, description="Of a CSV: it may be rewritten whole")
+    provider: str = Field(default="", description="Of a system: name of the provider with address and token")
+    description: str = Field(
+        default="", description="Of a system: dotted name of how its records are reached"
+    )
+    region: str = Field(default="IN", description="Country of telephone numbers that name none")
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if self.path is not None and not (self.columns and self.id_column):
+            raise ValueError("a file needs columns and id_column")
+        if self.path is None and not (self.provider and self.description):
+            raise ValueError("a side is a file (path) or a system (provider and description)")
+        return self
+
+
+class RecordSetSettings(BaseModel):
+    """One kind of record that two systems keep alike."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    entity: str = Field(description="customers or employees")
+    a: RecordSideSettings = Field(description="Our side")
+    b: RecordSideSettings = Field(description="The opposite side")
+    policy: str = Field(
+        default="ask",
+        pattern="^(ask|three_way)$",
+        description="ask: a person settles every difference; three_way: what changed on one side only flows",
+    )
 
 
 class Settings(BaseSettings):
@@ -255,6 +303,9 @@ class Settings(BaseSettings):
     exchange: ExchangeSettings | None = Field(
         default=None, description="This node of the exchange between head office and stores"
     )
+    records: dict[str, RecordSetSettings] = Field(
+        default_factory=dict, description="Sets of records that two systems keep alike, by name"
+    )
     vault_key_ref: str = Field(
         default_factory=lambda: f"file:{user_config_folder() / 'vault.key'}",
         description="Reference of the key that seals stored secrets; file: or keyring:, never inside home",
@@ -330,7 +381,11 @@ def load_settings() -> Settings:
         raise InvalidInput(f"{config_file()} is not valid TOML: {error}.") from None
 
 
-_SECTIONS: dict[str, type[BaseModel]] = {"providers": ProviderSettings, "exchange": ExchangeSettings}
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "providers": ProviderSettings,
+    "exchange": ExchangeSettings,
+    "records": RecordSetSettings,
+}
 
 
 def _explained(error: ValidationError) -> InvalidInput | UnknownName:
@@ -359,6 +414,8 @@ def describe_settings() -> Iterator[tuple[str, str, str, str]]:
     yield from _describe(Settings, "")
     yield from _describe(ProviderSettings, "providers.<name>.")
     yield from _describe(ExchangeSettings, "exchange.")
+    yield from _describe(RecordSetSettings, "records.<name>.")
+    yield from _describe(RecordSideSettings, "records.<name>.a.")
 
 
 _DERIVED = {

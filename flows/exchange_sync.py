@@ -19,8 +19,9 @@ from clientsync.exchange.board import compared, freshness, missing_numbers
 from clientsync.exchange.lists import received, sent
 from clientsync.exchange.mailbox import Mailbox
 from clientsync.exchange.nodes import Node, errors_of
-from clientsync.exchange.operators import DATA_EXCHANGE, person
+from clientsync.exchange.operators import DATA_EXCHANGE
 from clientsync.exchange.syncing import PHASES, SyncResult, sync
+from clientsync.logins import person
 from clientsync.sync.exchange_nodes import opened_mailbox, opened_node
 from clientsync.sync.services import services_from_settings
 

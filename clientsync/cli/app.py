@@ -18,6 +18,7 @@ from clientsync.cli import (
     otp,
     reconcile,
     reconcile_gst,
+    records,
     reports,
     runs,
     secrets,
@@ -59,6 +60,7 @@ setup.add_to(app)
 app.add_typer(clients.app, name="clients")
 app.add_typer(books.app, name="books")
 app.add_typer(exchange.app, name="exchange")
+app.add_typer(records.app, name="records")
 sync.add_to(app)
 app.add_typer(otp.app, name="otp")
 app.add_typer(challenge.app, name="challenge")

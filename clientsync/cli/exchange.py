@@ -33,7 +33,8 @@ def _node() -> Iterator[Node]:
 @contextmanager
 def _administered() -> Iterator[tuple[Node, str]]:
     """Yield the node and the name of the person, who is an administrator of it."""
-    from clientsync.exchange.operators import ADMINISTRATOR, person
+    from clientsync.exchange.operators import ADMINISTRATOR
+    from clientsync.logins import person
     from clientsync.sync.exchange_nodes import opened_node
 
     with open_services(), opened_node(ADMINISTRATOR) as node:
@@ -97,7 +98,8 @@ def setup(
     from clientsync.exchange.catalogue import STORE_TYPES
     from clientsync.exchange.envelopes import Signer
     from clientsync.exchange.nodes import Node, prepare
-    from clientsync.exchange.operators import give_first, person
+    from clientsync.exchange.operators import give_first
+    from clientsync.logins import person
     from clientsync.registry import load_dotted
     from clientsync.sync.exchange_nodes import exchange_settings
 
@@ -201,8 +203,8 @@ def sync(
     """
     import gc
 
-    from clientsync.exchange.operators import person
     from clientsync.exchange.syncing import sync as run
+    from clientsync.logins import person
 
     gc.freeze()  # what is imported is never garbage; looking through it took a fifth of a long sync
     with _node() as node, _mailbox() as mailbox:

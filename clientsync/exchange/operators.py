@@ -5,15 +5,13 @@ The right is looked up by the name of the login, never by a name that a command 
 
 from __future__ import annotations
 
-import os
-from importlib import import_module
-
 from sqlalchemy import Connection, delete, insert, select
 
 from clientsync.database import reading
 from clientsync.errors import InvalidInput, SyncError
 from clientsync.exchange import tables as t
 from clientsync.exchange.nodes import Node, moment
+from clientsync.logins import person
 
 DATA_EXCHANGE = "data-exchange"
 ADMINISTRATOR = "administrator"
@@ -26,13 +24,6 @@ RIGHTS = {
 
 class NotAllowed(SyncError):
     """The person who is logged in lacks a right."""
-
-
-def person() -> str:
-    """Return the name of the login that runs this process, as the system knows it; no variable changes it."""
-    if os.name == "nt":
-        return os.getlogin()
-    return str(import_module("pwd").getpwuid(os.getuid()).pw_name)
 
 
 def rights_of(node: Node) -> dict[str, list[str]]:

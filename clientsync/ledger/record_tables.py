@@ -50,7 +50,7 @@ class RecordSide(SQLModel, table=True):
     is_complete: bool = Field(default=False, description="Every page came")
     is_same_scope: bool = Field(default=True, description="Scope was that of the run before")
     size: int = Field(default=0, description="Records at the last whole listing")
-    last_size: int = Field(default=0, description="Records at the whole listing before that")
+    last_size: int = Field(default=0, description="Records at the last run that no brake stopped")
     listed_at: datetime | None = moment()
 
 

@@ -85,7 +85,7 @@ class Listing:
     Attributes:
         is_complete: every page came, and as many records as were declared.
         is_same_scope: account, filters and mapping are those of the last run.
-        last_size: records at the last complete run, 0 for none.
+        last_size: records at the last run that no brake stopped, 0 for none.
     """
 
     records: Mapping[str, Record]

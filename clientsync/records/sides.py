@@ -36,9 +36,17 @@ class Listed:
 class Side(Protocol):
     """One of the two systems of a set."""
 
-    title: str
-    actions: Sequence[str]
-    region: str
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+
+    @property
+    def region(self) -> str:
+        """Country of telephone numbers that name none."""
+
+    @property
+    def actions(self) -> Sequence[str]:
+        """What it can do, of ``ACTIONS``."""
 
     @property
     def scope(self) -> str:

@@ -105,7 +105,6 @@ def keep_listing(
         "is_complete": is_complete,
         "is_same_scope": row is None or row.scope == scope,
         "listed_at": at,
-        "last_size": row.size if row is not None else 0,
         "size": len(records) if is_complete else (row.size if row is not None else 0),
     }
     if row is None:
@@ -114,10 +113,12 @@ def keep_listing(
         connection.execute(update(SIDES_TABLE).where(_side_is(set_name, side)).values(**values))
 
 
-def accept_scope(connection: Connection, set_name: str, side: str, scope: str) -> None:
-    """Let the present scope of a side be the one that later listings are compared with."""
+def accept_listing(connection: Connection, set_name: str, side: str, scope: str) -> None:
+    """Let the present scope and size of a side be those that later listings are compared with."""
     connection.execute(
-        update(SIDES_TABLE).where(_side_is(set_name, side)).values(scope=scope, is_same_scope=True)
+        update(SIDES_TABLE)
+        .where(_side_is(set_name, side))
+        .values(scope=scope, is_same_scope=True, last_size=SIDES_TABLE.c.size)
     )
 
 

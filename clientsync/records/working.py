@@ -158,9 +158,8 @@ def run(
                 _note(connection, of, "apply", made, actor, done=0, approved_by="")
             return Outcome(made, True, recovered, undone, refused)
         with writing(of.engine) as connection:
-            if approve:
-                for name in SIDES:
-                    store.accept_scope(connection, of.name, name, of.side(name).scope)
+            for name in SIDES:
+                store.accept_listing(connection, of.name, name, of.side(name).scope)
             _settle_and_close(connection, of, made)
             intend_writes(connection, of, list(made.writes), actor)
         done, more = carry_out(of, progress)
@@ -354,7 +353,7 @@ def resolve(
     Args:
         of: the set.
         link_id: of the pair.
-        choices: field to ``a``, ``b``, ``=VALUE`` for a value that neither holds, or ``keep``: each side keeps its
+        choices: field to ``a``, ``b``, ``:VALUE`` for a value that neither holds, or ``keep``: each side keeps its
             own, and that is no difference until one of them changes.
         actor: who chose.
         version: of the pair that the person looked at; 0: whatever it is.
@@ -408,8 +407,8 @@ def _chosen(of: RecordSet, name: str, said: str, a: Record, b: Record) -> str:
         return a.values.get(name, "")
     if said == "b":
         return b.values.get(name, "")
-    if not said.startswith("="):
-        raise InvalidInput(f"{name}: {said!r} chooses nothing. Valid: a, b, keep, or =VALUE.")
+    if not said.startswith(":"):
+        raise InvalidInput(f"{name}: {said!r} chooses nothing. Valid: a, b, keep, or :VALUE.")
     try:
         return form_of(rules[name].kind, of.a.region)(said[1:])
     except ValueError as error:

@@ -128,7 +128,7 @@ class Records(RuleBasedStateMachine):
         self.crash(at, work)
 
     @precondition(lambda self: hasattr(self, "world") and self.links())
-    @rule(pick=PICK, field=FIELD, said=st.sampled_from(["a", "b", "=Devi", "keep"]), at=st.integers(-1, 8))
+    @rule(pick=PICK, field=FIELD, said=st.sampled_from(["a", "b", ":Devi", "keep"]), at=st.integers(-1, 8))
     def resolve(self, pick: int, field: str, said: str, at: int) -> None:
         link_id = self.link_id(pick)
 

@@ -17,7 +17,7 @@ from clientsync.exchange.capturing import enter
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.envelopes import Signer
 from clientsync.exchange.nodes import Node
-from clientsync.exchange.operators import person
+from clientsync.logins import person
 from connectors.retail import tables as retail
 from connectors.retail.catalogue import catalogue
 from tests.support.exchange_world import bill

@@ -17,6 +17,7 @@ from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.lists import audit, unanswered
 from clientsync.exchange.operators import ADMINISTRATOR, DATA_EXCHANGE, NotAllowed
 from clientsync.exchange.series import Gap, gaps_in
+from clientsync.logins import person
 from tests.support.exchange_world import World
 
 
@@ -49,10 +50,10 @@ def test_who_sets_a_node_up_is_its_first_administrator_and_the_last_one_stays(wo
 
 
 def test_no_variable_makes_a_person_another_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    me = operators.person()
+    me = person()
     for name in ("USER", "LOGNAME", "USERNAME", "LNAME"):
         monkeypatch.setenv(name, "somebody-else")
-    assert operators.person() == me
+    assert person() == me
 
 
 @pytest.mark.parametrize(("who", "right"), [("asha", "everything"), ("nobody", DATA_EXCHANGE)])

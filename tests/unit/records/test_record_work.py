@@ -94,7 +94,7 @@ def test_a_choice_is_written_to_both_sides_and_taken_back_with_what_was_lost(wor
     world.a.edit("a1", name="Asha K", city="Nagpur")
     world.b.edit("b1", name="Asha L", city="Surat")
     working.preview(world.set, actor="asha")
-    working.resolve(world.set, link_id, {"name": "a", "city": "=Thane"}, actor="asha")
+    working.resolve(world.set, link_id, {"name": "a", "city": ":Thane"}, actor="asha")
     assert world.a.records["a1"]["city"] == world.b.records["b1"]["city"] == "Thane"
     assert world.b.records["b1"]["name"] == "Asha K"
     assert working.preview(world.set, actor="asha").plan.counts["synchronized"] == 1
@@ -274,7 +274,7 @@ def test_what_is_asked_wrongly_is_refused_with_what_is_valid(world: RecordWorld)
         (lambda: working.resolve(world.set, link_id, {"mail": "a"}, actor="x"), "Valid: number, name"),
         (
             lambda: working.resolve(world.set, link_id, {"name": "left"}, actor="x"),
-            "Valid: a, b, keep, or =VALUE",
+            "Valid: a, b, keep, or :VALUE",
         ),
         (lambda: working.resolve(world.set, 99, {"name": "a"}, actor="x"), "no pair 99"),
         (lambda: working.link(world.set, "a1", "b1", actor="x"), "has a partner already"),
