@@ -1,6 +1,7 @@
 """``make demo``: a practice with 25 simulated clients has its first night, imports books and reconciles, and ends.
 
-Before the end a head office and its stores exchange documents, one of them without a network for a while.
+Before the end a head office and its stores exchange documents, one of them without a network for a while, and two
+systems are brought to agree on their customers.
 Two of the clients do not answer before the night, one has a failing portal, one a second factor: what a morning
 looks like.
 """
@@ -94,6 +95,8 @@ def show(console: Console, stack: Stack) -> None:
         "\n[bold]7.[/bold] A head office and three stores, one of them without a network for a while …\n"
     )
     stack.run(["-m", "simulators.retail.shops", "--folder", str(stack.home / "retail")], quiet=False)
+    console.print("\n[bold]8.[/bold] Customers in a list and in another system, kept alike …\n")
+    stack.run(["-m", "simulators.cleanmanager.show", "--folder", str(stack.home / "records")], quiet=False)
 
 
 def bring_books(stack: Stack) -> None:

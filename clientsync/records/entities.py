@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import phonenumbers
@@ -175,6 +175,17 @@ class Entity:
     def mapped(self) -> list[FieldRule]:
         """The fields that are compared."""
         return [one for one in self.fields if one.direction != "ignore"]
+
+    def between(self, a: Collection[str], b: Collection[str]) -> Entity:
+        """Return the kind with only those fields compared that both sides have.
+
+        Args:
+            a: fields of side a.
+            b: fields of side b.
+        """
+        both = set(a) & set(b)
+        fields = [one if one.name in both else replace(one, direction="ignore") for one in self.fields]
+        return replace(self, fields=fields)
 
     def canonical(self, values: Mapping[str, object], region: str) -> dict[str, str]:
         """Return all fields of a record in canonical form; what is missing is empty.

@@ -6,7 +6,7 @@ import csv
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,6 +43,11 @@ class FileSide:
     is_delta: bool = False
     is_writable: bool = False
     _header: list[str] = field(default_factory=list)
+
+    @property
+    def fields(self) -> Collection[str]:
+        """Fields of ours that have a column."""
+        return self.columns.keys()
 
     @property
     def actions(self) -> Sequence[str]:

@@ -63,7 +63,7 @@ class RestSide:
         """Take a client for its address, its description, and the token that is sent with every call."""
         self._client, self._of, self._token, self._account = client, description, token, account
         self.title, self.region = title, region
-        self.actions = description.actions
+        self.actions, self.fields = description.actions, description.fields.keys()
 
     @property
     def scope(self) -> str:

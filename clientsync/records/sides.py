@@ -5,7 +5,7 @@ A side speaks in values of our fields, as they stand in it; canonical forms are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -43,6 +43,10 @@ class Side(Protocol):
     @property
     def region(self) -> str:
         """Country of telephone numbers that name none."""
+
+    @property
+    def fields(self) -> Collection[str]:
+        """Fields of ours that it has; only those that both sides have are compared."""
 
     @property
     def actions(self) -> Sequence[str]:

@@ -36,7 +36,8 @@ def opened_set(services: Services, name: str) -> Iterator[RecordSet]:
         raise UnknownName("kind of record", found.entity, sorted(ENTITIES))
     with ExitStack() as stack:
         a, b = (_opened(configured, services, side, stack) for side in (found.a, found.b))
-        yield RecordSet(name, ENTITIES[found.entity], a, b, services.engine, found.policy)
+        entity = ENTITIES[found.entity].between(a.fields, b.fields)
+        yield RecordSet(name, entity, a, b, services.engine, found.policy)
 
 
 def _opened(configured: Settings, services: Services, side: RecordSideSettings, stack: ExitStack) -> Side:

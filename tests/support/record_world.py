@@ -59,6 +59,7 @@ class FakeSide:
         self.name, self.calls, self.keep = name, calls, keep
         self.title = f"System {name}"
         self.actions: Sequence[str] = ACTIONS
+        self.fields = FIELDS
         self.records: dict[str, dict[str, str]] = {}
         self.references: dict[str, str] = {}
         self.number = 0

@@ -56,3 +56,9 @@ def test_a_rule_that_decides_nothing_is_refused() -> None:
     with pytest.raises(InvalidInput, match="Valid: text"):
         form_of("colour", "IN")
     assert CUSTOMERS.mapped == list(CUSTOMERS.fields)
+
+
+def test_only_fields_that_both_sides_have_are_compared() -> None:
+    found = CUSTOMERS.between(["number", "name", "city"], ["name", "city", "email"])
+    assert [one.name for one in found.mapped] == ["name", "city"]
+    assert len(found.fields) == len(CUSTOMERS.fields)
