@@ -14,6 +14,7 @@ BENCHMARKS = {
     "matching": "benchmarks.matching",
     "workbook": "benchmarks.workbook",
     "exchange": "benchmarks.exchange",
+    "records": "benchmarks.records",
 }
 
 

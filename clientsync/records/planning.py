@@ -11,6 +11,8 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import NamedTuple
 
 from clientsync.records.entities import Entity, FieldRule
 
@@ -37,8 +39,7 @@ def other(side: str) -> str:
     return "b" if side == "a" else "a"
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """A record of one side in canonical form.
 
     Attributes:
@@ -113,8 +114,7 @@ class FieldState:
     likely: str = ""
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One line of the window: a pair, or a record without a partner.
 
     Attributes:
@@ -254,11 +254,12 @@ def plan(
     doubled = {"a": _doubled(entity, a), "b": _doubled(entity, b)}
     for link in links:
         left, right = a.records.get(link.a), b.records.get(link.b)
-        missing = _missing(link, a, b)
+        missing = _missing(link, a, b) if left is None or right is None else ()
         for side in missing:
             gone[side] += 1
         if left is not None and right is not None and link.enabled:
-            states = compare(mapped, left.values, right.values, link)
+            is_as_agreed = link.base_a == left.values and link.base_b == right.values
+            states = [] if is_as_agreed else compare(mapped, left.values, right.values, link)
             if states and link.base_a is not None:
                 for side in SIDES:
                     changed[side] += any(one.state in (f"{side}_changed", "conflict") for one in states)
@@ -267,8 +268,10 @@ def plan(
                 row, written = _blocked(row, doubled["a"].get(link.a) or doubled["b"].get(link.b, "")), []
             rows.append(row)
             writes += written
-            if row.category in ("synchronized", "pending", "conflict") and moves_base(
-                mapped, left.values, right.values, link
+            if (
+                not is_as_agreed
+                and row.category != "blocked"
+                and moves_base(mapped, left.values, right.values, link)
             ):
                 settled.append(link.link_id)
         elif len(missing) == len(SIDES):
@@ -277,10 +280,10 @@ def plan(
             rows.append(_halved(entity, link, left, right, missing))
     for side, listing in (("a", a), ("b", b)):
         linked = {getattr(link, side) for link in links}
-        for ext_id, record in sorted(listing.records.items()):
-            if ext_id not in linked:
-                rows.append(_single(entity, side, record, ignored, doubled[side].get(ext_id, "")))
-    rows.sort(key=lambda row: (row.category, row.name, row.a, row.b))
+        for ext_id in sorted(listing.records.keys() - linked):
+            record = listing.records[ext_id]
+            rows.append(_single(entity, side, record, ignored, doubled[side].get(ext_id, "")))
+    rows.sort(key=itemgetter(0, 3, 1, 2))  # category, name, ids
     brakes = _brakes(a, b, links, gone, changed)
     made = Plan(tuple(rows), tuple(writes), tuple(settled), tuple(closed), tuple(brakes))
     return Plan(made.rows, made.writes, made.settled, made.closed, made.brakes, _digest(made, a, b, links))
@@ -385,17 +388,22 @@ def _single(
 
 def _doubled(entity: Entity, listing: Listing) -> dict[str, str]:
     """Return the records whose number another one of the same side has too, with the sentence that says so."""
-    by_number: dict[str, list[Record]] = {}
+    name = entity.number_field
+    seen: set[str] = set()
+    twice: set[str] = set()
     for record in listing.records.values():
-        number = record.values.get(entity.number_field, "")
+        number = record.values.get(name, "")
         if number:
-            by_number.setdefault(number, []).append(record)
+            (twice if number in seen else seen).add(number)
+    by_number: dict[str, list[Record]] = {number: [] for number in twice}
+    if twice:
+        for record in listing.records.values():
+            by_number.get(record.values.get(name, ""), []).append(record)
     found = {}
     for number, records in by_number.items():
-        if len(records) > 1:
-            names = ", ".join(sorted(one.values.get(entity.name_field, "") or one.ext_id for one in records))
-            for one in records:
-                found[one.ext_id] = f"number {number} stands for {len(records)} records: {names}"
+        names = ", ".join(sorted(one.values.get(entity.name_field, "") or one.ext_id for one in records))
+        for one in records:
+            found[one.ext_id] = f"number {number} stands for {len(records)} records: {names}"
     return found
 
 
@@ -420,16 +428,14 @@ def _brakes(
 
 def _digest(made: Plan, a: Listing, b: Listing, links: Sequence[Link]) -> str:
     """Return the digest of a plan: of what it would do and of all that it was made of."""
-    found = hashlib.sha256()
+    parts = []
     for side, listing in (("a", a), ("b", b)):
-        found.update(f"{side}{listing.is_complete}{listing.is_same_scope}{listing.last_size}".encode())
-        for ext_id in sorted(listing.records):
-            found.update(f"{ext_id}\0{listing.records[ext_id].hash}\n".encode())
-    for link in links:
-        found.update(f"{link.link_id}\0{link.version}\0{link.enabled}\n".encode())
-    for row in made.rows:
-        found.update(f"{row.category}\0{row.a}\0{row.b}\0{row.link_id}\n".encode())
-    for write in made.writes:
-        found.update(repr(write).encode())
-    found.update(repr((made.settled, made.closed, made.brakes)).encode())
-    return found.hexdigest()
+        parts.append(f"{side}{listing.is_complete}{listing.is_same_scope}{listing.last_size}")
+    parts += [f"{link.link_id}\0{link.version}\0{link.enabled}" for link in links]
+    for row in made.rows:  # every record stands in one of them
+        left, right = a.records.get(row.a), b.records.get(row.b)
+        hashes = f"{left.hash if left else ''}\0{right.hash if right else ''}"
+        parts.append(f"{row.category}\0{row.a}\0{row.b}\0{row.link_id}\0{hashes}")
+    parts += [repr(write) for write in made.writes]
+    parts.append(repr((made.settled, made.closed, made.brakes)))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -136,8 +136,15 @@ def _parts(values: Iterable[Any]) -> Iterable[list[Any]]:
         yield part
 
 
-def stored(connection: Connection, set_name: str) -> Stored:
+def stored(
+    connection: Connection, set_name: str, read: Mapping[str, Mapping[str, Record]] | None = None
+) -> Stored:
     """Return a set as it was listed last.
+
+    Args:
+        connection: of a transaction.
+        set_name: of the set.
+        read: records by side that were just listed whole and kept; they are not read again.
 
     Raises:
         InvalidInput: it was never listed.
@@ -150,12 +157,14 @@ def stored(connection: Connection, set_name: str) -> Stored:
         raise InvalidInput(f"{set_name} was never read. Begin with: clientsync records preview {set_name}.")
     listings = {}
     for side, row in sides.items():
-        records = {
-            one.ext_id: Record(one.ext_id, one[1], one.hash)
-            for one in connection.execute(
-                select(ROWS.c.ext_id, ROWS.c["values"], ROWS.c.hash).where(_rows_of(set_name, side))
-            )
-        }
+        records = (read or {}).get(side)
+        if records is None or not row.is_complete:
+            records = {
+                one.ext_id: Record(one.ext_id, one[1], one.hash)
+                for one in connection.execute(
+                    select(ROWS.c.ext_id, ROWS.c["values"], ROWS.c.hash).where(_rows_of(set_name, side))
+                )
+            }
         listings[side] = Listing(records, row.is_complete, row.is_same_scope, row.last_size)
     ignored = frozenset(
         (row.side, row.ext_id)

@@ -72,20 +72,26 @@ def alone(of: RecordSet) -> Iterator[tuple[int, list[Undone]]]:
         leases.release(of.engine, fences)
 
 
-def collect(of: RecordSet) -> list[tuple[str, str, str]]:
-    """Read both sides whole and keep what they hold; return rows that are no record.
+_Refused = list[tuple[str, str, str]]
+_Read = dict[str, dict[str, Record]]
+
+
+def collect(of: RecordSet) -> tuple[_Read, _Refused]:
+    """Read both sides whole and keep what they hold; return the records by side, and rows that are no record.
 
     A side with such rows was not listed whole, so nothing of it counts as deleted.
 
     Raises:
         SourceError: a side cannot be reached; what was kept of it before stays.
     """
-    refused: list[tuple[str, str, str]] = []
+    refused: _Refused = []
+    read: _Read = {}
     for name in SIDES:
         side = of.side(name)
         listed = side.listed()
         records, wrong = _canonical(of, name, listed)
         refused += wrong
+        read[name] = records
         with writing(of.engine) as connection:
             store.keep_listing(
                 connection,
@@ -95,7 +101,7 @@ def collect(of: RecordSet) -> list[tuple[str, str, str]]:
                 is_complete=listed.is_complete and not wrong,
                 scope=side.scope,
             )
-    return refused
+    return read, refused
 
 
 def _canonical(
@@ -114,21 +120,25 @@ def _canonical(
     return records, refused
 
 
-def planned(of: RecordSet, *, policy: str = "") -> Plan:
+def planned(of: RecordSet, read: _Read | None = None) -> Plan:
     """Return the plan of what was read last.
+
+    Args:
+        of: the set.
+        read: what ``collect`` just returned; without it the ledger is read.
 
     Raises:
         InvalidInput: the set was never read.
     """
     with reading(of.engine) as connection:
-        found = store.stored(connection, of.name)
-    return plan(of.entity, found.a, found.b, found.links, policy=policy or of.policy, ignored=found.ignored)
+        found = store.stored(connection, of.name, read)
+    return plan(of.entity, found.a, found.b, found.links, policy=of.policy, ignored=found.ignored)
 
 
 def preview(of: RecordSet, *, actor: str) -> Outcome:
     """Read both sides and return the plan; nothing is written to either of them."""
-    refused = collect(of)
-    made = planned(of)
+    read, refused = collect(of)
+    made = planned(of, read)
     with writing(of.engine) as connection:
         _note(connection, of, "preview", made, actor, done=0, approved_by="")
     return Outcome(made, bool(made.brakes), refused=refused)
@@ -150,8 +160,8 @@ def run(
         SourceError: a side cannot be reached; what was written stays, the rest is planned again.
     """
     with alone(of) as (recovered, undone):
-        refused = collect(of)
-        made = planned(of)
+        read, refused = collect(of)
+        made = planned(of, read)
         is_braked = bool(made.brakes) and approve != made.hash
         if is_braked or (approve and approve != made.hash):
             with writing(of.engine) as connection:
