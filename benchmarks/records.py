@@ -215,10 +215,11 @@ def _planner() -> Figure:
         a[f"a{number}"] = Record(f"a{number}", values, hash_of(values))
         b[f"b{number}"] = Record(f"b{number}", moved, hash_of(moved))
         links.append(Link(number + 1, f"a{number}", f"b{number}", values, values))
-    _leave_garbage_alone()
-    began = time.perf_counter()
-    found = plan(CUSTOMERS, Listing(a), Listing(b), links, policy="three_way")
-    ours = time.perf_counter() - began
+    for _ in range(2):  # theirs is timed at its second time too
+        _leave_garbage_alone()
+        began = time.perf_counter()
+        found = plan(CUSTOMERS, Listing(a), Listing(b), links, policy="three_way")
+        ours = time.perf_counter() - began
     if found.counts["pending"] != COMPARED // CHANGED:
         raise RuntimeError(f"the plan has {found.counts['pending']} pending pairs")
     return Figure("records: vdirsyncer's planner / ours", theirs / ours, PLANNER_LIMIT, True, SEED,

@@ -252,6 +252,7 @@ def plan(
     gone: dict[str, int] = dict.fromkeys(SIDES, 0)
     changed: dict[str, int] = dict.fromkeys(SIDES, 0)
     doubled = {"a": _doubled(entity, a), "b": _doubled(entity, b)}
+    any_doubled, named = bool(doubled["a"] or doubled["b"]), entity.name_field
     for link in links:
         left, right = a.records.get(link.a), b.records.get(link.b)
         missing = _missing(link, a, b) if left is None or right is None else ()
@@ -259,6 +260,9 @@ def plan(
             gone[side] += 1
         if left is not None and right is not None and link.enabled:
             is_as_agreed = link.base_a == left.values and link.base_b == right.values
+            if is_as_agreed and not any_doubled:  # the most there are
+                rows.append(Row("synchronized", link.a, link.b, left.values.get(named) or "", link.link_id))
+                continue
             states = [] if is_as_agreed else compare(mapped, left.values, right.values, link)
             if states and link.base_a is not None:
                 for side in SIDES:
@@ -268,18 +272,14 @@ def plan(
                 row, written = _blocked(row, doubled["a"].get(link.a) or doubled["b"].get(link.b, "")), []
             rows.append(row)
             writes += written
-            if (
-                not is_as_agreed
-                and row.category != "blocked"
-                and moves_base(mapped, left.values, right.values, link)
-            ):
+            if row.category != "blocked" and moves_base(mapped, left.values, right.values, link):
                 settled.append(link.link_id)
         elif len(missing) == len(SIDES):
             closed.append(link.link_id)
         else:
             rows.append(_halved(entity, link, left, right, missing))
     for side, listing in (("a", a), ("b", b)):
-        linked = {getattr(link, side) for link in links}
+        linked = {link.a for link in links} if side == "a" else {link.b for link in links}
         for ext_id in sorted(listing.records.keys() - linked):
             record = listing.records[ext_id]
             rows.append(_single(entity, side, record, ignored, doubled[side].get(ext_id, "")))
@@ -432,10 +432,10 @@ def _digest(made: Plan, a: Listing, b: Listing, links: Sequence[Link]) -> str:
     for side, listing in (("a", a), ("b", b)):
         parts.append(f"{side}{listing.is_complete}{listing.is_same_scope}{listing.last_size}")
     parts += [f"{link.link_id}\0{link.version}\0{link.enabled}" for link in links]
+    none = Record("", {}, "")
     for row in made.rows:  # every record stands in one of them
-        left, right = a.records.get(row.a), b.records.get(row.b)
-        hashes = f"{left.hash if left else ''}\0{right.hash if right else ''}"
-        parts.append(f"{row.category}\0{row.a}\0{row.b}\0{row.link_id}\0{hashes}")
+        left, right = a.records.get(row.a, none).hash, b.records.get(row.b, none).hash
+        parts.append(f"{row.category}\0{row.a}\0{row.b}\0{row.link_id}\0{left}\0{right}")
     parts += [repr(write) for write in made.writes]
     parts.append(repr((made.settled, made.closed, made.brakes)))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
