@@ -133,7 +133,7 @@ applied = Table(
     _text("doc_type"), _text("key"), _text("business_date"), _number("quantity"), _number("net"), _number("tax"),
     _number("tender"), _number("has_effect", 1),
 )  # fmt: skip
-Index("sync_applied_day", applied.c.origin, applied.c.doc_type, applied.c.business_date)
+Index("sync_applied_day", applied.c.doc_type, applied.c.business_date)
 seen = Table(
     "sync_seen", NODE, _key("doc_type"), _key("key"), _key("origin"), _number("version"), _text("op")
 )
