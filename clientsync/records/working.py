@@ -54,8 +54,40 @@ class Outcome:
     refused: Sequence[tuple[str, str, str]] = field(default_factory=tuple)
 
 
+@dataclass
+class Turn:
+    """The right to write to a set, held by one run or person.
+
+    Attributes:
+        done: writes of an earlier process that were brought to their end; ``undone``: those that were not.
+    """
+
+    of: RecordSet
+    fences: dict[leases.Key, int]
+    done: int = 0
+    undone: list[Undone] = field(default_factory=list)
+
+    def keep(self) -> None:
+        """Prolong the right.
+
+        Raises:
+            AlreadyRunning: another run has taken over, because this one was away for too long.
+        """
+        if leases.renew(self.of.engine, self.fences, LEASE_SECONDS):
+            raise AlreadyRunning(f"Another run of {self.of.name} has taken over. What was written stays.")
+
+    def carry_out(self, progress: Progress = lambda done, all_: None) -> tuple[int, list[Undone]]:
+        """Bring every open intent to its end, and return how many were done and those that were not."""
+
+        def moved(done: int, all_: int) -> None:
+            self.keep()
+            progress(done, all_)
+
+        return carry_out(self.of, moved)
+
+
 @contextmanager
-def alone(of: RecordSet) -> Iterator[tuple[int, list[Undone]]]:
+def alone(of: RecordSet) -> Iterator[Turn]:
     """Hold the right to write to a set, after what an earlier process left open was brought to its end.
 
     Raises:
@@ -66,8 +98,10 @@ def alone(of: RecordSet) -> Iterator[tuple[int, list[Undone]]]:
     fences = leases.take(of.engine, [key], holder, LEASE_SECONDS)
     if key not in fences:
         raise AlreadyRunning(f"Another run writes to {of.name}. Try again when it has ended.")
+    turn = Turn(of, fences)
     try:
-        yield carry_out(of)
+        turn.done, turn.undone = turn.carry_out()
+        yield turn
     finally:
         leases.release(of.engine, fences)
 
@@ -159,23 +193,24 @@ def run(
         AlreadyRunning: another run writes to the set.
         SourceError: a side cannot be reached; what was written stays, the rest is planned again.
     """
-    with alone(of) as (recovered, undone):
+    with alone(of) as turn:
         read, refused = collect(of)
         made = planned(of, read)
         is_braked = bool(made.brakes) and approve != made.hash
         if is_braked or (approve and approve != made.hash):
             with writing(of.engine) as connection:
                 _note(connection, of, "apply", made, actor, done=0, approved_by="")
-            return Outcome(made, True, recovered, undone, refused)
+            return Outcome(made, True, turn.done, turn.undone, refused)
+        turn.keep()
         with writing(of.engine) as connection:
             for name in SIDES:
                 store.accept_listing(connection, of.name, name, of.side(name).scope)
             _settle_and_close(connection, of, made)
             intend_writes(connection, of, list(made.writes), actor)
-        done, more = carry_out(of, progress)
+        done, undone = turn.carry_out(progress)
         with writing(of.engine) as connection:
             _note(connection, of, "apply", made, actor, done=done, approved_by=actor if approve else "")
-        return Outcome(made, False, recovered + done, [*undone, *more], refused)
+        return Outcome(made, False, turn.done + done, [*turn.undone, *undone], refused)
 
 
 def _settle_and_close(connection: Connection, of: RecordSet, made: Plan) -> None:
@@ -327,7 +362,7 @@ def create_partners(
     Raises:
         InvalidInput: a record is not there or has a partner, or the opposite side makes none.
     """
-    with alone(of):
+    with alone(of) as turn:
         with writing(of.engine) as connection:
             links = store.links_of(connection, of.name)
             for side, ext_id in records:
@@ -340,7 +375,7 @@ def create_partners(
                     connection, of, "create", other(side), ext_id,
                     group=str(uuid4()), actor=actor, values=_mapped(of, record),
                 )  # fmt: skip
-        return carry_out(of, progress)
+        return turn.carry_out(progress)
 
 
 def _mapped(of: RecordSet, record: Record) -> dict[str, str]:
@@ -372,7 +407,7 @@ def resolve(
         InvalidInput: no such pair or field, or a value that has no canonical form.
         Outdated: the pair was changed since.
     """
-    with alone(of):
+    with alone(of) as turn:
         group = str(uuid4())
         with writing(of.engine) as connection:
             pair = store.link_of(connection, of.name, link_id, version=version)
@@ -406,7 +441,7 @@ def resolve(
             _intend_values(connection, of, pair, {"a": (a, written), "b": (b, written)}, group, actor)
             if written and not store.count_open(connection, group):  # both hold it already
                 store.settle(connection, pair, of.name, written)
-        return carry_out(of)
+        return turn.carry_out()
 
 
 def _chosen(of: RecordSet, name: str, said: str, a: Record, b: Record) -> str:
@@ -453,7 +488,7 @@ def undo(of: RecordSet, link_id: int, *, actor: str) -> tuple[int, list[Undone]]
     Raises:
         InvalidInput: no choice is left to take back, or a side changed since.
     """
-    with alone(of):
+    with alone(of) as turn:
         with writing(of.engine) as connection:
             pair = store.link_of(connection, of.name, link_id)
             choices = _last_choices(connection, of, link_id)
@@ -475,7 +510,7 @@ def undo(of: RecordSet, link_id: int, *, actor: str) -> tuple[int, list[Undone]]
             )  # fmt: skip
             if not store.count_open(connection, group):  # both hold it already
                 put_back(connection, of, link_id, choices[0].group)
-        return carry_out(of)
+        return turn.carry_out()
 
 
 def _last_choices(connection: Connection, of: RecordSet, link_id: int) -> list[Any]:
@@ -505,7 +540,7 @@ def delete_other(of: RecordSet, link_id: int, *, actor: str) -> tuple[int, list[
     Raises:
         InvalidInput: no record of the pair is gone, or the side deletes none.
     """
-    with alone(of):
+    with alone(of) as turn:
         with writing(of.engine) as connection:
             pair, side, record = _survivor(connection, of, link_id)
             _can(of, side, "delete")
@@ -513,7 +548,7 @@ def delete_other(of: RecordSet, link_id: int, *, actor: str) -> tuple[int, list[
                 connection, of, "delete", side, record.ext_id,
                 group=str(uuid4()), actor=actor, link_id=pair.link_id, observed=record.hash,
             )  # fmt: skip
-        return carry_out(of)
+        return turn.carry_out()
 
 
 def recreate(of: RecordSet, link_id: int, *, actor: str) -> tuple[int, list[Undone]]:
@@ -522,7 +557,7 @@ def recreate(of: RecordSet, link_id: int, *, actor: str) -> tuple[int, list[Undo
     Raises:
         InvalidInput: no record of the pair is gone, or the side makes none.
     """
-    with alone(of):
+    with alone(of) as turn:
         with writing(of.engine) as connection:
             pair, side, record = _survivor(connection, of, link_id)
             _can(of, other(side), "create")
@@ -530,7 +565,7 @@ def recreate(of: RecordSet, link_id: int, *, actor: str) -> tuple[int, list[Undo
                 connection, of, "create", other(side), record.ext_id,
                 group=str(uuid4()), actor=actor, link_id=pair.link_id, values=_mapped(of, record),
             )  # fmt: skip
-        return carry_out(of)
+        return turn.carry_out()
 
 
 def _survivor(connection: Connection, of: RecordSet, link_id: int) -> tuple[Link, str, Record]:

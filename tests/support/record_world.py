@@ -122,10 +122,11 @@ class RecordWorld:
         policy: str = "three_way",
         keep: Callable[[Mapping[str, str]], dict[str, str]] = exact,
         entity: Entity = CUSTOMERS,
+        url: str = "",
     ) -> None:
         self.calls = Calls()
         self.a, self.b = FakeSide("a", self.calls, exact), FakeSide("b", self.calls, keep)
-        self.engine = open_engine(f"sqlite:///{folder / 'records.db'}")
+        self.engine = open_engine(url or f"sqlite:///{folder / 'records.db'}")
         tables = [
             model.__table__
             for model in (*vars(record_tables).values(), SyncLease)

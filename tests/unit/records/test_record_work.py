@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from clientsync.errors import InvalidInput
+from clientsync.errors import AlreadyRunning, InvalidInput
 from clientsync.records import working
 from clientsync.records.planning import CATEGORIES
 from clientsync.records.store import Outdated
@@ -288,3 +289,42 @@ def test_what_is_asked_wrongly_is_refused_with_what_is_valid(world: RecordWorld)
     working.preview(world.set, actor="asha")
     with pytest.raises(InvalidInput, match="cannot create records"):
         working.create_partners(world.set, [("a", "a2")], actor="x")
+
+
+def test_a_long_run_keeps_its_turn_and_a_second_one_is_refused_all_the_while(
+    world: RecordWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "LEASE_SECONDS", 0.3)
+    for number in range(1, 6):
+        world.a.put(number=str(number), name=f"Asha {number}")
+    working.preview(world.set, actor="asha")
+    refused = []
+
+    def slowly(done: int, all_: int) -> None:
+        time.sleep(0.2)
+        with pytest.raises(AlreadyRunning):
+            working.run(world.set, actor="bela")
+        refused.append(done)
+
+    records = [("a", f"a{number}") for number in range(1, 6)]
+    done, _ = working.create_partners(world.set, records, actor="asha", progress=slowly)
+    assert (done, refused) == (5, [1, 2, 3, 4, 5])
+
+
+def test_a_run_that_was_away_for_too_long_stops_when_another_one_has_taken_over(
+    world: RecordWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "LEASE_SECONDS", 0.1)
+    for number in range(1, 4):
+        world.a.put(number=str(number), name=f"Asha {number}")
+    working.preview(world.set, actor="asha")
+
+    def away(done: int, all_: int) -> None:
+        time.sleep(0.2)
+        working.run(world.set, actor="bela")  # finds the open intents, and finishes them
+
+    records = [("a", f"a{number}") for number in range(1, 4)]
+    with pytest.raises(AlreadyRunning, match="taken over"):
+        working.create_partners(world.set, records, actor="asha", progress=away)
+    assert sorted(row["number"] for row in world.b.records.values()) == ["1", "2", "3"]
+    assert working.preview(world.set, actor="asha").plan.counts["synchronized"] == 3

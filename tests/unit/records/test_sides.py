@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,3 +160,12 @@ def test_a_system_that_fails_half_way_leaves_both_as_the_plan_says_or_as_they_we
     assert done.plan.counts["synchronized"] == 5
     assert sorted(row["number"] for row in system.system.records["customers"].values()) == list("12345")
     world.close()
+
+
+def test_the_size_of_a_page_changes_nothing_of_what_is_read(system: Running, rest: RestSide) -> None:
+    for number in range(23):
+        system.system.put("customers", number=str(number), name=f"Asha {number}")
+    whole = rest.listed()
+    for size in (1, 7, 23, 24):
+        rest._of = dataclasses.replace(CUSTOMERS, page_size=size)
+        assert rest.listed() == whole
