@@ -253,8 +253,9 @@ def plan(
     changed: dict[str, int] = dict.fromkeys(SIDES, 0)
     doubled = {"a": _doubled(entity, a), "b": _doubled(entity, b)}
     any_doubled, named = bool(doubled["a"] or doubled["b"]), entity.name_field
+    records_a, records_b = a.records, b.records
     for link in links:
-        left, right = a.records.get(link.a), b.records.get(link.b)
+        left, right = records_a.get(link.a), records_b.get(link.b)
         missing = _missing(link, a, b) if left is None or right is None else ()
         for side in missing:
             gone[side] += 1
@@ -389,16 +390,16 @@ def _single(
 def _doubled(entity: Entity, listing: Listing) -> dict[str, str]:
     """Return the records whose number another one of the same side has too, with the sentence that says so."""
     name = entity.number_field
-    seen: set[str] = set()
-    twice: set[str] = set()
-    for record in listing.records.values():
-        number = record.values.get(name, "")
-        if number:
-            (twice if number in seen else seen).add(number)
-    by_number: dict[str, list[Record]] = {number: [] for number in twice}
-    if twice:
-        for record in listing.records.values():
-            by_number.get(record.values.get(name, ""), []).append(record)
+    numbers = [record.values.get(name, "") for record in listing.records.values()]
+    filled = [number for number in numbers if number]
+    if len(set(filled)) == len(filled):
+        return {}
+    by_number: dict[str, list[Record]] = {
+        number: [] for number, count in Counter(filled).items() if count > 1
+    }
+    for record, number in zip(listing.records.values(), numbers, strict=True):
+        if number in by_number:
+            by_number[number].append(record)
     found = {}
     for number, records in by_number.items():
         names = ", ".join(sorted(one.values.get(entity.name_field, "") or one.ext_id for one in records))
@@ -433,9 +434,11 @@ def _digest(made: Plan, a: Listing, b: Listing, links: Sequence[Link]) -> str:
         parts.append(f"{side}{listing.is_complete}{listing.is_same_scope}{listing.last_size}")
     parts += [f"{link.link_id}\0{link.version}\0{link.enabled}" for link in links]
     none = Record("", {}, "")
-    for row in made.rows:  # every record stands in one of them
-        left, right = a.records.get(row.a, none).hash, b.records.get(row.b, none).hash
-        parts.append(f"{row.category}\0{row.a}\0{row.b}\0{row.link_id}\0{left}\0{right}")
+    of_a, of_b = a.records.get, b.records.get
+    parts += [  # every record stands in one of the rows
+        f"{row[0]}\0{row[1]}\0{row[2]}\0{row[4]}\0{of_a(row[1], none)[2]}\0{of_b(row[2], none)[2]}"
+        for row in made.rows
+    ]
     parts += [repr(write) for write in made.writes]
     parts.append(repr((made.settled, made.closed, made.brakes)))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
