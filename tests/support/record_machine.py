@@ -97,6 +97,15 @@ class Records(RuleBasedStateMachine):
     def run_and_crash(self, at: int) -> None:
         self.crash(at, lambda: working.run(self.world.set, actor="test"))
 
+    @rule(at=st.integers(0, 14), side=SIDES, pick=PICK, field=FIELD, value=NAMES)
+    def run_while_somebody_edits(self, at: int, side: str, pick: int, field: str, value: str) -> None:
+        self.world.calls.between = lambda: self.edit(side, pick, field, value)
+        self.world.calls.left = at
+        try:
+            self.whole(lambda: working.run(self.world.set, actor="test"))
+        finally:
+            self.world.calls.left, self.world.calls.between = -1, None
+
     @rule(pick=PICK, other=PICK)
     def link(self, pick: int, other: int) -> None:
         with suppress(InvalidInput):
@@ -186,11 +195,35 @@ class Records(RuleBasedStateMachine):
         """Do something, and see that only what may be written was written."""
         off = {(side, getattr(one, side)) for one in self.links() if not one.enabled for side in ("a", "b")}
         start = len(self.world.calls.log)
+        held = {name: len(self.side(name).overwritten) for name in ("a", "b")}
+        bases = self.links()
         try:
             work()
         finally:
             for side, name, ext_id in self.world.calls.log[start:]:
                 assert name != "update" or (side, ext_id) not in off
+            for name, count in held.items():
+                self.nothing_was_lost_in_silence(name, self.side(name).overwritten[count:], bases)
+
+    def nothing_was_lost_in_silence(
+        self, side: str, overwritten: list[tuple[str, str, str, str]], links: list[Link]
+    ) -> None:
+        """What was overwritten is what both had agreed on, or stands in a choice of a person."""
+        with reading(self.world.engine) as connection:
+            choices = connection.execute(select(store.CHOICES)).all()
+        for ext_id, field, was, value in overwritten:
+            link = next(one for one in [*links, *self.links()] if getattr(one, side) == ext_id)
+            base = (link.base_a if side == "a" else link.base_b) or {}
+            lost = {
+                getattr(one, f"was_{side}")
+                for one in choices
+                if (one.link_id, one.field) == (link.link_id, field)
+            }
+            given = {one.value for one in choices if (one.link_id, one.field) == (link.link_id, field)}
+            is_taken_back = value in lost and was in {
+                self.side(side).keep({field: one})[field] for one in given
+            }
+            assert was == base.get(field) or was in lost or is_taken_back
 
     def links(self) -> list[Link]:
         with reading(self.world.engine) as connection:

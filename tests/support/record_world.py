@@ -67,6 +67,7 @@ class FakeSide:
         self.is_complete = True
         self.hidden: set[str] = set()
         self.deaf: set[str] = set()
+        self.overwritten: list[tuple[str, str, str, str]] = []
 
     def put(self, **values: str) -> str:
         """Add a record as somebody does who works in that system."""
@@ -104,6 +105,11 @@ class FakeSide:
 
     def update(self, ext_id: str, values: Mapping[str, str]) -> None:
         self.calls(self.name, "update", ext_id)
+        self.overwritten += [
+            (ext_id, name, self.records[ext_id][name], value)
+            for name, value in values.items()
+            if self.records[ext_id][name] != value
+        ]
         self.edit(ext_id, **{name: value for name, value in values.items() if name not in self.deaf})
         self.calls(self.name, "updated", ext_id)
 
