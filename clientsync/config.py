@@ -187,8 +187,8 @@ class RecordSetSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     entity: str = Field(description="customers or employees")
-    a: RecordSideSettings = Field(description="Our side")
-    b: RecordSideSettings = Field(description="The opposite side")
+    a: RecordSideSettings = Field(description="Our side, a file or a system")
+    b: RecordSideSettings = Field(description="The opposite side, a file or a system")
     policy: str = Field(
         default="ask",
         pattern="^(ask|three_way)$",

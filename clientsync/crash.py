@@ -48,6 +48,8 @@ EXCHANGE_POINTS = tuple(
     f"exchange_{name}_{side}" for name in _EXCHANGE_COMMITS for side in ("before", "after")
 )
 """Before and after every commit of a sync between head office and stores."""
+RECORD_POINTS = ("records_after_write", "records_after_create", "records_after_delete")
+"""After the other system took a write, before what it holds is read back and settled."""
 POINTS = (
     "before_request",
     "after_response",
@@ -65,9 +67,7 @@ POINTS = (
     "lease_take",
     "lease_renew",
     "lease_release",
-    "records_after_write",
-    "records_after_create",
-    "records_after_delete",
+    *RECORD_POINTS,
     *EXCHANGE_POINTS,
 )
 

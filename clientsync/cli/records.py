@@ -402,9 +402,7 @@ def write_sheet(name: Name, path: Annotated[Path, typer.Argument(help="Workbook 
 
 
 @app.command(name="read-sheet")
-def read_sheet(
-    name: Name, path: Annotated[Path, typer.Argument(help="Sheet with choices.", exists=True)]
-) -> None:
+def read_sheet(name: Name, path: Annotated[Path, typer.Argument(help="Sheet with choices.")]) -> None:
     """Settle the conflicts that a sheet chooses for; rows that no longer fit are told, and the others go on.
 
     Example: clientsync records read-sheet customers conflicts.xlsx

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from clientsync.config import (
     ExchangeSettings,
     ProviderSettings,
+    RecordSetSettings,
+    RecordSideSettings,
     Settings,
     config_file,
     describe_settings,
@@ -176,10 +178,18 @@ def test_the_vaults_key_lies_outside_home_by_default(
 def test_every_setting_is_described() -> None:
     rows = list(describe_settings())
     assert {row[0] for row in rows if "." not in row[0]} == set(Settings.model_fields)
-    for prefix, model in (("providers.<name>.", ProviderSettings), ("exchange.", ExchangeSettings)):
-        described = {row[0].removeprefix(prefix) for row in rows if row[0].startswith(prefix)}
-        assert described == set(model.model_fields)
-    assert all(row[0].startswith(("providers.<name>.", "exchange.")) for row in rows if "." in row[0])
+    sections: tuple[tuple[str, type[BaseModel]], ...] = (
+        ("providers.<name>.", ProviderSettings),
+        ("exchange.", ExchangeSettings),
+        ("records.<name>.a.", RecordSideSettings),
+        ("records.<name>.", RecordSetSettings),
+    )
+    left = {row[0] for row in rows if "." in row[0]}
+    for prefix, model in sections:
+        described = {name for name in left if name.startswith(prefix)}
+        assert {name.removeprefix(prefix) for name in described} == set(model.model_fields)
+        left -= described
+    assert not left
     for name, kind, _, description in rows:
         assert kind, name
         assert len(description) > 10, name
