@@ -21,6 +21,9 @@ _REFERENCE = "clientsync_reference"
 """Column that is added to a written file, by which a record that was made is found again."""
 
 
+_Rows = dict[str, dict[str, object]]
+
+
 @dataclass
 class FileSide:
     """A file of records.
@@ -43,6 +46,7 @@ class FileSide:
     is_delta: bool = False
     is_writable: bool = False
     _header: list[str] = field(default_factory=list)
+    _kept: tuple[tuple[int, int, int], _Rows, list[tuple[str, str]]] | None = None
 
     @property
     def fields(self) -> Collection[str]:
@@ -68,11 +72,19 @@ class FileSide:
         rows, refused = self._rows()
         return Listed({one: self._ours(row) for one, row in rows.items()}, not self.is_delta, refused)
 
-    def _rows(self) -> tuple[dict[str, dict[str, object]], list[tuple[str, str]]]:
+    def _rows(self) -> tuple[_Rows, list[tuple[str, str]]]:
+        """Return the rows of the file as it stands now; it is read again only when it was changed."""
+        found = self.path.stat() if self.path.is_file() else None
+        stamp = (found.st_mtime_ns, found.st_size, found.st_ino) if found is not None else (0, 0, 0)
+        if self._kept is None or self._kept[0] != stamp or found is None:
+            self._kept = (stamp, *self._parsed())
+        return dict(self._kept[1]), self._kept[2]
+
+    def _parsed(self) -> tuple[_Rows, list[tuple[str, str]]]:
         broken = _lines_of_another_encoding(self.path)
         lines = iter(lines_of(self.path))
         self._header = self._checked_header(next(lines, (1, []))[1])
-        rows: dict[str, dict[str, object]] = {}
+        rows: _Rows = {}
         refused: list[tuple[str, str]] = []
         first_at: dict[str, int] = {}
         for number, cells in lines:
@@ -157,7 +169,7 @@ class FileSide:
         rows, _ = self._rows()
         if ext_id not in rows:
             raise SideRefused(f"{self.title} has no record {ext_id}.")
-        rows[ext_id] |= self._theirs(values)
+        rows[ext_id] = {**rows[ext_id], **self._theirs(values)}
         self._write(rows)
 
     def delete(self, ext_id: str) -> None:

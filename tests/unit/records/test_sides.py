@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -169,3 +170,28 @@ def test_the_size_of_a_page_changes_nothing_of_what_is_read(system: Running, res
     for size in (1, 7, 23, 24):
         rest._of = dataclasses.replace(CUSTOMERS, page_size=size)
         assert rest.listed() == whole
+
+
+def test_a_file_is_read_again_only_when_somebody_changed_it(
+    listed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side = file_side(listed)
+    times = []
+    original = FileSide._parsed
+
+    def counted(self: FileSide) -> Any:
+        times.append(1)
+        return original(self)
+
+    monkeypatch.setattr(FileSide, "_parsed", counted)
+    for _ in range(5):
+        side.read("1")
+    assert len(times) == 1
+    side.update("1", {"city": "Surat"})
+    assert side.read("1")["city"] == "Surat"  # type: ignore[index]
+    listed.write_text(listed.read_text(encoding="utf-8-sig").replace("Surat", "Thane!"))
+    assert side.read("1")["city"] == "Thane!"  # type: ignore[index]
+    assert len(times) == 3
+    listed.unlink()
+    with pytest.raises(InvalidInput, match="no file"):
+        side.listed()
