@@ -20,7 +20,7 @@ from clientsync.ledger.runs import UnitKey
 from clientsync.ledger.tables import SyncClient
 from clientsync.periods import Period, Quarter
 from clientsync.registry import connector, index
-from clientsync.spec.module import Cadence, HandFile, Module
+from clientsync.spec.module import NO_PERIOD, Cadence, HandFile, Module
 from clientsync.sync.fetching import PARSER_ERRORS
 
 
@@ -160,8 +160,8 @@ def _asked(function: Callable[[Any], Any], payload: Any) -> Any:
 
 def _unit_period(module: Module, said: str | None, given: str | None) -> str:
     if module.cadence is Cadence.CLIENT:
-        return "current"
-    text = said if said and said != "current" else given
+        return NO_PERIOD
+    text = said if said and said != NO_PERIOD else given
     if module.cadence is Cadence.QUARTER:
         return _quarter(text, given)
     if not text:

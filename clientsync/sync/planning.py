@@ -19,7 +19,7 @@ from clientsync.ledger.tables import SyncClient
 from clientsync.periods import Period, Quarter, newest_open, parse_many, parse_quarters
 from clientsync.registry import connector, modules
 from clientsync.spec.connector import Calendar, ClientIdentity, Connector
-from clientsync.spec.module import Cadence, Deductor, Module
+from clientsync.spec.module import NO_PERIOD, Cadence, Deductor, Module
 from clientsync.sync.services import Services
 
 ALL = "ALL"
@@ -158,7 +158,7 @@ def resolve_modules(found: Connector, wanted: Sequence[str]) -> tuple[str, ...]:
 def unit_periods(module: Module, periods: Iterable[Period | Quarter]) -> list[str]:
     """Return the unit periods that cover ``periods`` at the module's cadence, without repeats."""
     if module.cadence is Cadence.CLIENT:
-        return ["current"]
+        return [NO_PERIOD]
     if module.cadence is Cadence.FINANCIAL_YEAR:
         return sorted({one.year if isinstance(one, Quarter) else one.financial_year for one in periods})
     return [str(period) for period in periods]
@@ -233,7 +233,7 @@ def plan(services: Services, selection: Selection) -> Plan:
             reason = (
                 f"{module.title} holds what is still open; it is read with the newest open period, {newest}"
             )
-            result.skipped.extend((client.client_id, name, "current", reason) for client in chosen)
+            result.skipped.extend((client.client_id, name, NO_PERIOD, reason) for client in chosen)
             continue
         for label in unit_periods(module, periods):
             for client in chosen:

@@ -14,6 +14,7 @@ from clientsync.spec import columns
 from clientsync.spec.checks import Check, CheckKind, OnBreach
 from clientsync.spec.columns import Personal
 from clientsync.spec.module import (
+    NO_PERIOD,
     Asking,
     Cadence,
     Context,
@@ -338,7 +339,7 @@ MODULE = Module(
     tables=(DOCUMENTS, COUNTS),
     cadence=Cadence.CLIENT,
     files=HandFile(
-        recognise=_recognise, identity=lambda payload: (payload.get("gstin"), "current"), split=_split
+        recognise=_recognise, identity=lambda payload: (payload.get("gstin"), NO_PERIOD), split=_split
     ),
     naive_calls=1 + len(SECTIONS),
     share=share,

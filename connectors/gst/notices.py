@@ -17,6 +17,7 @@ from clientsync.periods import Period
 from clientsync.spec import columns
 from clientsync.spec.checks import Check, CheckKind, OnBreach
 from clientsync.spec.module import (
+    NO_PERIOD,
     Asking,
     Cadence,
     Context,
@@ -199,7 +200,7 @@ def _recognise(payload: Any) -> str | None:
 
 
 def _identity(_: Any) -> tuple[str | None, str | None]:
-    return None, "current"
+    return None, NO_PERIOD
 
 
 def _split(payload: Any) -> Iterable[tuple[str, Any]]:

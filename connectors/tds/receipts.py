@@ -23,6 +23,7 @@ from clientsync.spec import columns
 from clientsync.spec.checks import Check, CheckKind, OnBreach
 from clientsync.spec.columns import Personal
 from clientsync.spec.module import (
+    NO_PERIOD,
     Cadence,
     Context,
     Deletes,
@@ -493,7 +494,7 @@ def _identity(payload: Any) -> tuple[str | None, str | None]:
     kind = _kind(payload)
     rows = payload[kind] if kind else []
     tans = {str(row.get("tan", "")).upper() for row in rows} - {""}
-    return (tans.pop() if len(tans) == 1 else None), "current"
+    return (tans.pop() if len(tans) == 1 else None), NO_PERIOD
 
 
 def _split(payload: Any) -> Iterable[tuple[str, Any]]:
