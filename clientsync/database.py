@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from clientsync.spec.module import TableSpec
 
 BUSY_SECONDS = 60
+_TRY_AGAIN_SECONDS = 0.02
 CACHE_KILOBYTES = 4096
 """Page cache of each SQLite connection: the system caches the file too, and there are dozens of connections."""
 _WRITE = "clientsync_write"
@@ -103,14 +105,14 @@ def _open_sqlite(url: URL) -> Engine:
     def _prepare(connection: sqlite3.Connection, _: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
         for pragma in (
-            "PRAGMA journal_mode=WAL",
-            "PRAGMA synchronous=NORMAL",
             f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}",
+            "PRAGMA synchronous=NORMAL",
             "PRAGMA foreign_keys=ON",
             "PRAGMA temp_store=MEMORY",
             f"PRAGMA cache_size=-{CACHE_KILOBYTES}",
         ):
             connection.execute(pragma)
+        _use_log(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -118,6 +120,23 @@ def _open_sqlite(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if wanted else "BEGIN")
 
     return engine
+
+
+def _use_log(connection: sqlite3.Connection) -> None:
+    """Switch a file to its write-ahead log.
+
+    A new file that several open at once answers "locked" here without heeding the busy timeout, so it is tried again.
+    """
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > until:
+                raise
+            time.sleep(_TRY_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _open_postgres(url: URL) -> Engine:

@@ -79,6 +79,32 @@ def test_two_that_come_first_together_upgrade_once(sqlite_url: str) -> None:
     assert errors == []
 
 
+def test_a_new_file_that_many_open_at_once_lets_all_of_them_in(tmp_path: Path) -> None:
+    errors: list[str] = []
+
+    def come(path: Path, together: threading.Barrier) -> None:
+        engine = open_engine(f"sqlite:///{path}")
+        together.wait()
+        try:
+            with writing(engine) as connection:
+                connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS seen (x)")
+        except WarehouseError as error:
+            errors.append(error.message)
+        finally:
+            engine.dispose()
+
+    for number in range(60):
+        together = threading.Barrier(8)
+        threads = [
+            threading.Thread(target=come, args=(tmp_path / f"{number}.db", together)) for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert errors == []
+
+
 def test_a_failed_upgrade_leaves_the_database_as_it_was(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
