@@ -18,7 +18,7 @@ from clientsync.crash import crash_point
 from clientsync.database import reading, writing
 from clientsync.records import store
 from clientsync.records.entities import Entity
-from clientsync.records.planning import Link, Record, Write, hash_of, other
+from clientsync.records.planning import Record, Write, hash_of, other
 from clientsync.records.sides import Side, SideRefused
 
 Progress = Callable[[int, int], None]
@@ -179,7 +179,7 @@ def _settle_group(connection: Connection, of: RecordSet, row: Any) -> None:
         if one.state == "stale" or name in one.reason
     }
     fields = {name for one in intents for name in one.values} - bad
-    link = _open_link(connection, of, row.link_id)
+    link = store.find_link(connection, of.name, row.link_id)
     if link is not None and fields:
         store.settle(connection, link, of.name, sorted(fields))
 
@@ -187,21 +187,17 @@ def _settle_group(connection: Connection, of: RecordSet, row: Any) -> None:
 def put_back(connection: Connection, of: RecordSet, link_id: int, group: str) -> None:
     """Let the choices of a group be taken back, and what both agreed on before them stand again."""
     choices = connection.execute(select(store.CHOICES).where(store.CHOICES.c.group == group)).all()
-    link = _open_link(connection, of, link_id)
+    link = store.find_link(connection, of.name, link_id)
     if link is not None:
         store.set_base(connection, link, {one.field: (one.base_a, one.base_b) for one in choices})
     connection.execute(update(store.CHOICES).where(store.CHOICES.c.group == group).values(undone_at=now()))
-
-
-def _open_link(connection: Connection, of: RecordSet, link_id: int) -> Link | None:
-    return next((one for one in store.links_of(connection, of.name) if one.link_id == link_id), None)
 
 
 def _update(of: RecordSet, row: Any) -> tuple[str, str]:
     """Write fields of a record, unless it is not what it was when this was decided."""
     current = read_record(of, row.side, row.ext_id)
     with reading(of.engine) as connection:
-        link = _open_link(connection, of, row.link_id)
+        link = store.find_link(connection, of.name, row.link_id)
     refusal = ""
     if current is None:
         refusal = "the record is gone"
@@ -258,7 +254,7 @@ def _create(of: RecordSet, row: Any) -> tuple[str, str]:
     with writing(of.engine) as connection:
         if source is None or back is None:
             return _end(connection, of, row, state, reason)
-        taken = _partner(connection, of, row.side, back.ext_id)
+        taken = store.partner_link(connection, of.name, row.side, back.ext_id)
         if taken is not None and taken.link_id != row.link_id:
             return _end(
                 connection, of, row, "stale", f"what was made of it has a partner: pair {taken.link_id}"
@@ -271,7 +267,7 @@ def _create(of: RecordSet, row: Any) -> tuple[str, str]:
             store.change_link(connection, link, **{f"{row.side}_ext": back.ext_id})
         else:
             store.add_link(connection, of.name, a, b, of.fields(), "import")
-        made = _partner(connection, of, row.side, back.ext_id)
+        made = store.partner_link(connection, of.name, row.side, back.ext_id)
         if made is not None:
             store.settle(connection, made, of.name, _kept(of, row.values, source, back))
         return _end(connection, of, row, "done")
@@ -283,7 +279,7 @@ def _made(of: RecordSet, row: Any, source_side: str, source: Record | None) -> t
     if source is None:
         return None, "stale", "the record that it was to be made of is gone"
     with reading(of.engine) as connection:
-        partner = _partner(connection, of, source_side, row.ext_id)
+        partner = store.partner_link(connection, of.name, source_side, row.ext_id)
     if partner is not None and partner.link_id != row.link_id:
         return None, "stale", f"it has a partner by now: pair {partner.link_id}"
     ours = reference(of.name, source_side, row.ext_id)
@@ -298,11 +294,6 @@ def _made(of: RecordSet, row: Any, source_side: str, source: Record | None) -> t
             return None, "failed", error.message
     crash_point("records_after_create")
     return read_record(of, row.side, made), "stale", "the record that was made is gone"
-
-
-def _partner(connection: Connection, of: RecordSet, side: str, ext_id: str) -> Link | None:
-    """Return the open pair of a record."""
-    return next((one for one in store.links_of(connection, of.name) if getattr(one, side) == ext_id), None)
 
 
 def _kept(of: RecordSet, sent: Mapping[str, str], source: Record, back: Record) -> list[str]:
@@ -334,7 +325,7 @@ def _delete(of: RecordSet, row: Any) -> tuple[str, str]:
     crash_point("records_after_delete")
     with writing(of.engine) as connection:
         store.drop_record(connection, of.name, row.side, row.ext_id)
-        link = _open_link(connection, of, row.link_id)
+        link = store.find_link(connection, of.name, row.link_id)
         if link is not None:
             store.change_link(connection, link, closed_at=now())
         return _end(connection, of, row, "done")

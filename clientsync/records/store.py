@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, func, insert, select, update
 
 from clientsync.clock import now
 from clientsync.database import execute_many, insert_rows
@@ -173,10 +173,33 @@ def stored(
     return Stored(listings["a"], listings["b"], links_of(connection, set_name), ignored)
 
 
+def is_listed_whole(connection: Connection, set_name: str, side: str) -> bool:
+    """Whether a side was listed whole when it was listed last."""
+    statement = select(SIDES_TABLE.c.is_complete).where(_side_is(set_name, side))
+    return bool(connection.execute(statement).scalar_one_or_none())
+
+
 def links_of(connection: Connection, set_name: str) -> list[Link]:
     """Return the pairs of a set that are not closed."""
     rows = connection.execute(select(LINKS).where(LINKS.c.set_name == set_name, LINKS.c.closed_at.is_(None)))
     return [_link(row) for row in rows]
+
+
+def find_link(connection: Connection, set_name: str, link_id: int) -> Link | None:
+    """Return a pair, None when there is no such open one."""
+    return _one_link(connection, set_name, LINKS.c.link_id == link_id)
+
+
+def partner_link(connection: Connection, set_name: str, side: str, ext_id: str) -> Link | None:
+    """Return the open pair that a record of a side stands in, None when it has no partner."""
+    return _one_link(connection, set_name, (LINKS.c.a_ext if side == "a" else LINKS.c.b_ext) == ext_id)
+
+
+def _one_link(connection: Connection, set_name: str, which: ColumnElement[bool]) -> Link | None:
+    row = connection.execute(
+        select(LINKS).where(LINKS.c.set_name == set_name, which, LINKS.c.closed_at.is_(None))
+    ).one_or_none()
+    return None if row is None else _link(row)
 
 
 def _link(row: Any) -> Link:
@@ -237,13 +260,9 @@ def add_link(
     Raises:
         InvalidInput: one of them has a partner already.
     """
-    for column, ext_id in ((LINKS.c.a_ext, a.ext_id), (LINKS.c.b_ext, b.ext_id)):
-        taken = connection.execute(
-            select(LINKS.c.link_id).where(
-                LINKS.c.set_name == set_name, column == ext_id, LINKS.c.closed_at.is_(None)
-            )
-        ).first()
-        if taken:
+    for side, ext_id in (("a", a.ext_id), ("b", b.ext_id)):
+        taken = partner_link(connection, set_name, side, ext_id)
+        if taken is not None:
             raise InvalidInput(f"{ext_id} has a partner already: pair {taken.link_id}. Unlink it first.")
     equal = [one for one in fields if a.values.get(one, "") == b.values.get(one, "")]
     done = connection.execute(

@@ -30,7 +30,7 @@ from clientsync.records.executing import (
     put_back,
     read_record,
 )
-from clientsync.records.planning import SIDES, Link, Listing, Plan, Record, hash_of, other, plan
+from clientsync.records.planning import SIDES, Link, Plan, Record, hash_of, other, plan
 from clientsync.records.sides import Listed
 
 LEASE_SECONDS = 600.0
@@ -314,7 +314,7 @@ def ignore(of: RecordSet, side: str, ext_id: str, *, actor: str, is_ignored: boo
                 raise InvalidInput(f"{ext_id} of side {side} was not left alone.")
             return
         _listed(connection, of, side, ext_id)
-        if any(getattr(one, side) == ext_id for one in store.links_of(connection, of.name)):
+        if store.partner_link(connection, of.name, side, ext_id) is not None:
             raise InvalidInput(
                 f"{ext_id} has a partner. Switch the pair off instead: clientsync records deactivate."
             )
@@ -364,12 +364,11 @@ def create_partners(
     """
     with alone(of) as turn:
         with writing(of.engine) as connection:
-            links = store.links_of(connection, of.name)
             for side, ext_id in records:
                 _require_side(side)
                 _can(of, other(side), "create")
                 record = _listed(connection, of, side, ext_id)
-                if any(getattr(one, side) == ext_id for one in links):
+                if store.partner_link(connection, of.name, side, ext_id) is not None:
                     raise InvalidInput(f"{ext_id} of side {side} has a partner already.")
                 intend(
                     connection, of, "create", other(side), ext_id,
@@ -570,12 +569,11 @@ def recreate(of: RecordSet, link_id: int, *, actor: str) -> tuple[int, list[Undo
 
 def _survivor(connection: Connection, of: RecordSet, link_id: int) -> tuple[Link, str, Record]:
     pair = store.link_of(connection, of.name, link_id)
-    found = store.stored(connection, of.name)
-    sides: dict[str, Listing] = {"a": found.a, "b": found.b}
-    there = [side for side in SIDES if getattr(pair, side) in sides[side].records]
-    if len(there) != 1 or not sides[other(there[0])].is_complete:
+    records = {side: store.record_of(connection, of.name, side, getattr(pair, side)) for side in SIDES}
+    there = [(side, record) for side, record in records.items() if record is not None]
+    if len(there) != 1 or not store.is_listed_whole(connection, of.name, other(there[0][0])):
         raise InvalidInput(f"Neither record of pair {link_id} is known to be gone.")
-    return pair, there[0], sides[there[0]].records[getattr(pair, there[0])]
+    return pair, *there[0]
 
 
 def runs(of: RecordSet, limit: int = 50) -> list[dict[str, Any]]:
