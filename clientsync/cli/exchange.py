@@ -445,8 +445,8 @@ def load(
     Example: clientsync exchange load --to S1 --type item --type price
     """
     from clientsync.errors import InvalidInput
+    from clientsync.exchange.loaded import ask_for_load
     from clientsync.exchange.loading import start
-    from clientsync.exchange.syncing import ask_for_load
 
     if bool(to) == bool(from_):
         raise InvalidInput("Say either --to PEER, or --from PEER.")

@@ -20,7 +20,7 @@ from clientsync.errors import IntegrityBroken
 from clientsync.exchange import tables as t
 from clientsync.exchange.catalogue import DocType, DocumentRefused, Key
 from clientsync.exchange.documents import Document
-from clientsync.exchange.nodes import Lease, Node, moment
+from clientsync.exchange.nodes import Lease, Node, moment, peers_of
 from clientsync.exchange.stored import document_of
 
 OPEN = ("RECEIVED", "BLOCKED", "QUARANTINED")
@@ -65,7 +65,7 @@ def apply(node: Node, lease: Lease) -> Counter[str]:
     """
     counts: Counter[str] = Counter()
     with node.engine.connect() as connection:
-        peers = list(connection.execute(select(t.peer.c.peer)).scalars())
+        peers = peers_of(connection)
     for peer in peers:
         while True:
             done = _apply_peer(node, lease, peer)

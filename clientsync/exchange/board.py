@@ -6,20 +6,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select
-
 from clientsync.clock import now
 from clientsync.database import reading
-from clientsync.exchange import tables as t
 from clientsync.exchange.lists import received_totals
 from clientsync.exchange.mailbox import Mailbox
-from clientsync.exchange.nodes import Node
+from clientsync.exchange.nodes import Node, peers_of
 from clientsync.exchange.series import gaps_received
 
 
 def _peers(node: Node) -> list[str]:
     with reading(node.engine) as connection:
-        return list(connection.execute(select(t.peer.c.peer).order_by(t.peer.c.peer)).scalars())
+        return peers_of(connection)
 
 
 def freshness(node: Node, mailbox: Mailbox) -> list[dict[str, Any]]:
@@ -86,26 +83,23 @@ def missing_numbers(node: Node, mailbox: Mailbox) -> list[dict[str, Any]]:
     """
     peers = _peers(node)
     beats = mailbox.beats(peers)
+    series = [kind.name for kind in node.catalogue if kind.is_series and kind.owner != node.kind]
     rows = []
-    for peer in peers:
-        beat = beats.get(peer)
-        theirs = {tuple(one) for one in beat.get("gaps", ())} if beat else set()
-        for kind in node.catalogue:
-            if not kind.is_series or kind.owner == node.kind:
-                continue
-            with reading(node.engine) as connection:
-                found = gaps_received(connection, peer, kind.name)
+    with reading(node.engine) as connection:
+        for peer in peers:
+            theirs = {tuple(one) for one in beats.get(peer, {}).get("gaps", ())}
             rows += [
                 {
                     "store": peer,
-                    "type": kind.name,
+                    "type": name,
                     "from": one.first,
                     "to": one.last,
                     "count": one.count,
                     "why": f"{peer} never wrote it"
-                    if (kind.name, one.first, one.last) in theirs
+                    if (name, one.first, one.last) in theirs
                     else f"{peer} did not say that it never wrote it: `clientsync exchange trace` there",
                 }
-                for one in found
+                for name in series
+                for one in gaps_received(connection, peer, name)
             ]
     return rows

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from clientsync.errors import InvalidInput
 from clientsync.exchange import tables as t
 from clientsync.exchange.applying import OPEN, mark, see
 from clientsync.exchange.documents import canonical, digest
-from clientsync.exchange.nodes import Node, moment
+from clientsync.exchange.nodes import Node, moment, note_audit
 from clientsync.exchange.stored import document_of
 
 
@@ -34,12 +34,8 @@ def _held(connection: Connection, document_id: str) -> Any:
 
 def _note(connection: Connection, actor: str, action: str, row: Any, reason: str) -> None:
     if not actor.strip() or not reason.strip():
-        raise InvalidInput("Say who does it and why: --actor NAME --reason TEXT.")
-    connection.execute(
-        insert(t.audit).values(
-            at=moment(), actor=actor, action=action, what=f"{row.doc_type} {row.key}", reason=reason
-        )
-    )
+        raise InvalidInput("Say who does it and why: --reason TEXT.")
+    note_audit(connection, actor, action, f"{row.doc_type} {row.key}", reason)
 
 
 def _set(connection: Connection, row: Any, **values: Any) -> None:

@@ -10,10 +10,9 @@ from sqlalchemy import and_, func, select
 from clientsync.database import reading
 from clientsync.exchange import tables as t
 from clientsync.exchange.nodes import Node
+from clientsync.exchange.sending import UNANSWERED
 
 _SHOWN = {"PACKED": "WAITING", "RECEIVED": "UPLOADED", "PARTIAL": "ERROR", "REJECTED": "ERROR"}
-UNANSWERED = ("PACKED", "UPLOADED", "RECEIVED", "PARTIAL", "REJECTED")
-"""States of batches that no receiver has wholly processed."""
 
 
 def sent(node: Node, *, limit: int = 200) -> list[dict[str, Any]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import Connection, and_, select, update
 
 from clientsync.database import among, reading
 from clientsync.errors import InvalidInput
@@ -12,10 +13,39 @@ from clientsync.exchange import tables as t
 from clientsync.exchange.applying import OPEN
 from clientsync.exchange.catalogue import DocType
 from clientsync.exchange.documents import Document, digest, read_json
-from clientsync.exchange.loading import PAGE, Counts, add_to
-from clientsync.exchange.nodes import Lease, Node, moment, note_error
+from clientsync.exchange.loading import PAGE, Counts, add_to, check_wish, require_peer
+from clientsync.exchange.mailbox import Mailbox
+from clientsync.exchange.nodes import Lease, Node, note_audit, note_error
 
 _BATCH_OF_ROW = t.of_one_batch(t.batch_in, t.inbox)
+
+
+def ask_for_load(
+    node: Node,
+    mailbox: Mailbox,
+    sender: str,
+    *,
+    types: Sequence[str] = (),
+    since: str = "",
+    restarts: bool = False,
+) -> None:
+    """Ask a sender for a load of this node; it begins with the next sync there.
+
+    Args:
+        node: the receiver.
+        mailbox: opened with its login.
+        sender: who is asked.
+        types: of documents; empty: all that the sender writes.
+        since: ISO day from which frozen documents are wanted; empty: all.
+        restarts: as of ``loading.start``.
+
+    Raises:
+        InvalidInput: an unknown sender, a type that it does not write, or a restart of a part.
+    """
+    with reading(node.engine) as connection:
+        require_peer(connection, sender)
+    check_wish(node, "HO" if node.kind == "STORE" else "STORE", sender, types, since, restarts=restarts)
+    mailbox.ask(node.node_id, sender, "load", {"types": list(types), "since": since, "restarts": restarts})
 
 
 def check_loads(node: Node, lease: Lease) -> int:
@@ -126,15 +156,7 @@ def remove_left_over(node: Node, load_id: str, *, actor: str, reason: str) -> in
                 .where(t.seen.c.doc_type == doc_type, t.seen.c.key == key, t.seen.c.origin == row.peer)
                 .values(op="delete")
             )
-            connection.execute(
-                insert(t.audit).values(
-                    at=moment(),
-                    actor=actor,
-                    action=f"remove, not in load {load_id}",
-                    what=f"{doc_type} {key}",
-                    reason=reason,
-                )
-            )
+            note_audit(connection, actor, f"remove, not in load {load_id}", f"{doc_type} {key}", reason)
     return len(found)
 
 
@@ -184,6 +206,7 @@ def _unmentioned(node: Node, connection: Connection, kind: DocType, peer: str, f
             )
         ).scalars()
     )
+    own = peer if node.kind == "STORE" else ""  # a store has one sender only: what came from nobody is its
     found: list[str] = []
     last = ""
     while keys := kind.adapter.keys_after(connection, last, PAGE):
@@ -194,9 +217,6 @@ def _unmentioned(node: Node, connection: Connection, kind: DocType, peer: str, f
                 )
             ).all()
         )
-        own = (
-            peer if node.kind == "STORE" else ""
-        )  # a store has one sender only, so what came from nobody is its
         found += [key for key in keys if key not in since and owners.get(key, own) == peer]
         last = keys[-1]
     return found

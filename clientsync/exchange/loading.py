@@ -21,7 +21,7 @@ from clientsync.exchange.capturing import record_existing
 from clientsync.exchange.catalogue import HEAD_OFFICE, DocType
 from clientsync.exchange.documents import Document, canonical_of_exact, digest, read_json
 from clientsync.exchange.envelopes import body_of, chunks
-from clientsync.exchange.nodes import Lease, Node, moment
+from clientsync.exchange.nodes import Lease, Node, moment, peers_of
 from clientsync.exchange.packing import documents_of, number_batches, readable_by, sites_on, store
 from clientsync.exchange.stored import document_of
 
@@ -29,11 +29,6 @@ PAGE = 500
 """Objects that are numbered in one transaction."""
 Counts = dict[str, list[Any]]
 """Type to number of documents and the digest over their ids."""
-
-
-def loadable(node: Node) -> list[str]:
-    """Return the types that a node can load its peers with, in the order of the catalogue."""
-    return [one.name for one in node.catalogue if one.owner == node.kind]
 
 
 def add_to(counts: Counts, doc_type: str, ids: Sequence[str]) -> None:
@@ -67,18 +62,11 @@ def start(
     Raises:
         InvalidInput: an unknown peer or type, a restart of a part, a wrong day, or a load of the peer is under way.
     """
-    mine = loadable(node)
-    wrong = sorted(set(types) - set(mine))
-    if wrong:
-        raise InvalidInput(f"{', '.join(wrong)} is not written by {node.node_id}. Valid: {', '.join(mine)}.")
-    if restarts and (types or since):
-        raise InvalidInput("A stream begins anew with a whole load only: leave out the types and the day.")
+    mine = check_wish(node, node.kind, node.node_id, types, since, restarts=restarts)
     chosen = [one for one in mine if not types or one in types]
     load_id = str(uuid4())
     with node.writing("load_start") as connection:
-        known = list(connection.execute(select(t.peer.c.peer).order_by(t.peer.c.peer)).scalars())
-        if peer not in known:
-            raise InvalidInput(f"{peer} is not known here. Valid: {', '.join(known)}.")
+        require_peer(connection, peer)
         running = connection.execute(
             select(t.load.c.load_id).where(t.load.c.peer == peer, t.load.c.state == "RUNNING")
         ).first()
@@ -102,6 +90,42 @@ def start(
             _begin_anew(connection, peer)
             number_batches(node, connection, peer, [_nothing()], {"load_id": load_id, "restarts": True})
     return load_id
+
+
+def check_wish(
+    node: Node, owner: str, writer: str, types: Sequence[str], since: str, *, restarts: bool
+) -> list[str]:
+    """Return the types of documents that an owner writes, in the order of the catalogue, after a wish was checked.
+
+    Args:
+        node: with the catalogue.
+        owner: ``HO`` or ``STORE``.
+        writer: the node that is to send them, for the words.
+        types: that are wished for; empty: all.
+        since: ISO day, or empty.
+        restarts: whether the stream is to begin anew.
+
+    Raises:
+        InvalidInput: a type that the owner does not write, or a restart of a part.
+    """
+    written = [one.name for one in node.catalogue if one.owner == owner]
+    wrong = sorted(set(types) - set(written))
+    if wrong:
+        raise InvalidInput(f"{', '.join(wrong)} is not written by {writer}. Valid: {', '.join(written)}.")
+    if restarts and (types or since):
+        raise InvalidInput("A stream begins anew with a whole load only: leave out the types and the day.")
+    return written
+
+
+def require_peer(connection: Connection, peer: str) -> None:
+    """Refuse a node that is not known.
+
+    Raises:
+        InvalidInput: lists those that are.
+    """
+    known = peers_of(connection)
+    if peer not in known:
+        raise InvalidInput(f"{peer} is not known here. Valid: {', '.join(known)}.")
 
 
 def _begin_anew(connection: Connection, peer: str) -> None:

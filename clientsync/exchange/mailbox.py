@@ -15,6 +15,7 @@ from uuid import uuid4
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     Engine,
     Integer,
     LargeBinary,
@@ -265,16 +266,7 @@ class Mailbox:
                     )
                     for sender, (epoch, seq) in part
                 ]
-                rows = connection.execute(union_all(*parts)).all()
-                wanted = {(row.body_scope, row.body_sha) for row in rows}
-                bodies = self._bodies(connection, wanted)
-                found += [
-                    (
-                        batch_of(row.sender, row.receiver, row),
-                        bodies.get((row.body_scope, row.body_sha), b""),
-                    )
-                    for row in rows
-                ]
+                found += self._with_bodies(connection, connection.execute(union_all(*parts)).all())
         return sorted(found, key=lambda one: (one[0].sender, one[0].epoch, one[0].seq))
 
     def first_of_epochs(self, sender: str, receiver: str, after_epoch: int) -> list[tuple[Batch, bytes]]:
@@ -290,11 +282,7 @@ class Mailbox:
                 )
                 .order_by(mb_batch.c.epoch.desc())
             ).all()
-            bodies = self._bodies(connection, {(row.body_scope, row.body_sha) for row in rows})
-        return [
-            (batch_of(row.sender, row.receiver, row), bodies.get((row.body_scope, row.body_sha), b""))
-            for row in rows
-        ]
+            return self._with_bodies(connection, rows)
 
     def seconds_ahead(self) -> float:
         """Return by how many seconds this machine's clock is ahead of the mailbox's; 0 for a file."""
@@ -305,13 +293,17 @@ class Mailbox:
         return float((now() - there).total_seconds())
 
     @staticmethod
-    def _bodies(connection: Any, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
-        found = {}
-        for part in parts_of(sorted(wanted), _STREAMS):
-            place = tuple_(mb_body.c.scope, mb_body.c.sha)
+    def _with_bodies(connection: Connection, rows: Sequence[Any]) -> list[tuple[Batch, bytes]]:
+        """Return batches with their bodies; one that is not there is empty, and found out when it is opened."""
+        bodies: dict[tuple[str, str], bytes] = {}
+        place = tuple_(mb_body.c.scope, mb_body.c.sha)
+        for part in parts_of(sorted({(row.body_scope, row.body_sha) for row in rows}), _STREAMS):
             for row in connection.execute(select(mb_body).where(place.in_(part))):
-                found[row.scope, row.sha] = bytes(row.bytes)
-        return found
+                bodies[row.scope, row.sha] = bytes(row.bytes)
+        return [
+            (batch_of(row.sender, row.receiver, row), bodies.get((row.body_scope, row.body_sha), b""))
+            for row in rows
+        ]
 
     def newest_rev(self, receiver: str) -> int:
         """Return the highest revision of an answer that a receiver has written, 0 when there is none."""

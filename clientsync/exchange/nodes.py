@@ -128,7 +128,7 @@ def prepare(
             raise InvalidInput(f"This database belongs to node {there[0]}, not to {node_id}.")
         if not there:
             connection.execute(insert(t.node).values(node_id=node_id, incarnation=str(uuid4())))
-        known = set(connection.execute(select(t.peer.c.peer)).scalars())
+        known = set(peers_of(connection))
         for one, key in peers.items():
             if one in known:
                 connection.execute(update(t.peer).where(t.peer.c.peer == one).values(public_key=key))
@@ -204,6 +204,18 @@ def note_error(
         )
     )
     return True
+
+
+def note_audit(connection: Connection, actor: str, action: str, what: str, reason: str = "") -> None:
+    """Write a line about what a person did."""
+    connection.execute(
+        insert(t.audit).values(at=moment(), actor=actor, action=action, what=what, reason=reason)
+    )
+
+
+def peers_of(connection: Connection) -> list[str]:
+    """Return the nodes that a node knows, in their order."""
+    return list(connection.execute(select(t.peer.c.peer).order_by(t.peer.c.peer)).scalars())
 
 
 def errors_of(engine: Engine) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select
 from clientsync.database import reading
 from clientsync.errors import InvalidInput, SyncError
 from clientsync.exchange import tables as t
-from clientsync.exchange.nodes import Node, moment
+from clientsync.exchange.nodes import Node, note_audit
 from clientsync.logins import person
 
 DATA_EXCHANGE = "data-exchange"
@@ -63,7 +63,7 @@ def give(node: Node, who: str, name: str, *, actor: str) -> None:
         raise InvalidInput(f"There is no right {name!r}. Valid: {', '.join(RIGHTS)}.")
     with node.writing("right") as connection:
         _put(connection, who, name)
-        _note(connection, actor, f"give {name}", who)
+        note_audit(connection, actor, f"give {name}", who)
 
 
 def take_away(node: Node, who: str, name: str, *, actor: str) -> None:
@@ -79,7 +79,7 @@ def take_away(node: Node, who: str, name: str, *, actor: str) -> None:
         raise InvalidInput(f"{who} is the last administrator. Give the right to another person first.")
     with node.writing("right") as connection:
         connection.execute(delete(t.right).where(t.right.c.person == who, t.right.c.name == name))
-        _note(connection, actor, f"take away {name}", who)
+        note_audit(connection, actor, f"take away {name}", who)
 
 
 def give_first(node: Node) -> list[str]:
@@ -95,7 +95,3 @@ def _put(connection: Connection, who: str, name: str) -> None:
     same = (t.right.c.person == who, t.right.c.name == name)
     if connection.execute(select(t.right.c.name).where(*same)).first() is None:
         connection.execute(insert(t.right).values(person=who, name=name))
-
-
-def _note(connection: Connection, actor: str, action: str, what: str) -> None:
-    connection.execute(insert(t.audit).values(at=moment(), actor=actor, action=action, what=what, reason=""))

@@ -179,28 +179,38 @@ def store(
 def _number(node: Node, connection: Connection, streams: Mapping[str, Sequence[Document]]) -> None:
     """Number the documents of every stream; streams with the same documents share their bodies."""
     shared: dict[tuple[str, ...], list[tuple[Sequence[Document], bytes]]] = {}
+    readable = _readable(connection)
     for peer in sorted(streams):
-        documents = readable_by(connection, peer, streams[peer])
+        documents = _fitting(connection, peer, readable[peer], streams[peer])
         ids = tuple(one.document_id for one in documents)
         if ids not in shared:
             shared[ids] = [(part, body_of(part)) for part in chunks(documents)]
         number_batches(node, connection, peer, shared[ids])
 
 
-def _readable(connection: Connection, peer: str) -> dict[str, list[int]]:
-    """Return the oldest and newest schema version by type that a peer said it reads; empty before it said anything."""
-    text = connection.execute(select(t.peer.c.readable).where(t.peer.c.peer == peer)).scalar_one()
-    found: dict[str, list[int]] = read_json(text)
-    return found
+_Versions = Mapping[str, Sequence[int]]
+
+
+def _readable(connection: Connection) -> dict[str, _Versions]:
+    """Return by peer the oldest and newest schema version of each type that it said it reads; empty before it did."""
+    return {row.peer: read_json(row.readable) for row in connection.execute(select(t.peer))}
+
+
+def _can_read(readable: _Versions, one: Document) -> bool:
+    return one.doc_type not in readable or one.schema_version <= readable[one.doc_type][1]
 
 
 def readable_by(connection: Connection, peer: str, documents: Sequence[Document]) -> list[Document]:
     """Return the documents that a peer can read; what it cannot read is told, and withheld until it can."""
-    readable = _readable(connection, peer)
+    return _fitting(connection, peer, _readable(connection)[peer], documents)
+
+
+def _fitting(
+    connection: Connection, peer: str, readable: _Versions, documents: Sequence[Document]
+) -> list[Document]:
     fitting = []
     for one in documents:
-        newest = readable.get(one.doc_type, [0, one.schema_version])[1]
-        if one.schema_version <= newest:
+        if _can_read(readable, one):
             fitting.append(one)
             continue
         connection.execute(
@@ -214,7 +224,8 @@ def readable_by(connection: Connection, peer: str, documents: Sequence[Document]
             error_class="PROTOCOL",
             code="SCHEMA",
             what=f"{one.doc_type} {one.key}",
-            reason=f"{peer} reads {one.doc_type} up to version {newest}; this is version {one.schema_version}",
+            reason=f"{peer} reads {one.doc_type} up to version {readable[one.doc_type][1]}; "
+            f"this is version {one.schema_version}",
             next_step=f"Upgrade {peer}; what is withheld is sent after its next sync.",
         )
     return fitting
@@ -227,15 +238,15 @@ def _take_withheld(node: Node, connection: Connection, streams: dict[str, list[D
             t.document, t.document.c.document_id == t.withheld.c.document_id
         )
     ).all()
+    if not rows:
+        return
+    readable = _readable(connection)
     for peer in sorted({row.peer for row in rows}):
         documents = sorted(
             (document_of(row) for row in rows if row.peer == peer),
             key=lambda one: (node.catalogue.rank(one.doc_type), one.key, one.version),
         )
-        readable = _readable(connection, peer)
-        if all(
-            one.schema_version <= readable.get(one.doc_type, [0, one.schema_version])[1] for one in documents
-        ):
+        if all(_can_read(readable[peer], one) for one in documents):
             streams[peer] += documents
             connection.execute(delete(t.withheld).where(t.withheld.c.peer == peer))
 

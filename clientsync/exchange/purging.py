@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, insert, or_, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, or_, update
 
 from clientsync.clock import now
 from clientsync.errors import InvalidInput
@@ -17,7 +17,7 @@ from clientsync.exchange import tables as t
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.documents import canonical
 from clientsync.exchange.mailbox import Mailbox
-from clientsync.exchange.nodes import Lease, Node, give_back, moment, take_lease
+from clientsync.exchange.nodes import Lease, Node, give_back, note_audit, take_lease
 
 KEEP_DAYS = 35
 """Days for which finished batches are kept: as long as a backup may be old that is restored."""
@@ -67,11 +67,7 @@ def _purge_node(node: Node, lease: Lease, before: str, actor: str, is_trial: boo
             connection.execute(
                 update(t.node).where(t.node.c.node_id == node.node_id).values(purged_until=before)
             )
-            connection.execute(
-                insert(t.audit).values(
-                    at=moment(), actor=actor, action="purge", what=canonical(found), reason=f"before {before}"
-                )
-            )
+            note_audit(connection, actor, "purge", canonical(found), f"before {before}")
     except _Trial:
         return found
     return found
@@ -81,14 +77,14 @@ def _taken_out(connection: Connection, before: str) -> dict[str, int]:
     sent, came = _finished_out(before), _finished_in(before)
     return {
         "documents in sent batches": _drop(
-            connection, t.batch_item, _in_batches(t.batch_item, t.batch_out, sent)
+            connection, t.batch_item, t.in_batches(t.batch_item, t.batch_out, sent)
         ),
         "sent batches": _drop(connection, t.batch_out, sent),
         "bodies": _drop(
             connection, t.body, ~exists().where(t.batch_out.c.body_sha == t.body.c.sha).correlate(t.body)
         ),
         "events": _drop(connection, t.outbox, _finished_event(before)),
-        "received documents": _drop(connection, t.inbox, _in_batches(t.inbox, t.batch_in, came)),
+        "received documents": _drop(connection, t.inbox, t.in_batches(t.inbox, t.batch_in, came)),
         "received batches": _drop(connection, t.batch_in, and_(came, t.batch_in.c.manifest == "")),
         "errors": _drop(connection, t.error, t.error.c.at < before),
     }
@@ -96,10 +92,6 @@ def _taken_out(connection: Connection, before: str) -> dict[str, int]:
 
 def _drop(connection: Connection, table: Table, which: ColumnElement[bool]) -> int:
     return int(connection.execute(delete(table).where(which)).rowcount)
-
-
-def _in_batches(table: Table, batches: Table, which: ColumnElement[bool]) -> ColumnElement[bool]:
-    return exists().where(t.of_one_batch(batches, table), which).correlate(table)
 
 
 def _finished_out(before: str) -> ColumnElement[bool]:

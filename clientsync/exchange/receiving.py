@@ -16,7 +16,7 @@ from clientsync.exchange import tables as t
 from clientsync.exchange.applying import OPEN
 from clientsync.exchange.envelopes import Batch, EnvelopeBroken, Opened, opened
 from clientsync.exchange.mailbox import Mailbox
-from clientsync.exchange.nodes import Lease, Node, moment, note_error
+from clientsync.exchange.nodes import Lease, Node, moment, note_error, peers_of
 from clientsync.exchange.stored import DOCUMENT_FIELDS, values_of
 
 _Place = tuple[int, int, str]
@@ -39,7 +39,7 @@ def check_set_back(node: Node, mailbox: Mailbox, lease: Lease) -> bool:
         return False
     incarnation = str(uuid4())
     with node.engine.connect() as connection:
-        peers = list(connection.execute(select(t.peer.c.peer)).scalars())
+        peers = peers_of(connection)
         places = {peer: _settled_until(connection, peer) for peer in peers}
     for peer, (epoch, seq) in places.items():
         mailbox.ask(node.node_id, peer, "rewind", {"epoch": epoch, "seq": seq, "incarnation": incarnation})

@@ -18,11 +18,17 @@ from clientsync.exchange import tables as t
 from clientsync.exchange.envelopes import batch_of, body_of, chunks
 from clientsync.exchange.loading import begin_again
 from clientsync.exchange.mailbox import AT_ONCE, Mailbox, Position
-from clientsync.exchange.nodes import Lease, Node, moment, note_error
+from clientsync.exchange.nodes import Lease, Node, moment, note_error, peers_of
 from clientsync.exchange.packing import number_batches
 from clientsync.exchange.stored import documents_by_id
 
 OPEN_STATES = ("UPLOADED", "RECEIVED", "PARTIAL", "REJECTED")
+"""States of batches that lie in the mailbox and were not wholly processed."""
+UNANSWERED = ("PACKED", *OPEN_STATES)
+"""States of batches that no receiver has wholly processed."""
+_DOUBLED = (
+    "the peer took other batches under the numbers of this database's: both it and the mailbox were restored"
+)
 
 
 def check_restored(node: Node, mailbox: Mailbox, lease: Lease) -> list[str]:
@@ -31,27 +37,27 @@ def check_restored(node: Node, mailbox: Mailbox, lease: Lease) -> list[str]:
     A mailbox that is behind was restored itself: what it lost is marked to be brought again.
     """
     with node.engine.connect() as connection:
-        peers = list(connection.execute(select(t.peer.c.peer)).scalars())
+        peers = peers_of(connection)
     newest = mailbox.newest(node.node_id, peers)
     settled = mailbox.settled(node.node_id)
     restored = []
     with node.writing("restore", lease) as connection:
         streams = {row.peer: row for row in connection.execute(select(t.stream_out))}
+        doubled = _doubled(connection)
         for peer in peers:
             there, own = newest.get(peer), streams.get(peer)
             if own is None:
                 if there is not None:
                     restored.append(peer)
-                    _begin_epoch(node, connection, peer, there)
+                    _begin_epoch(node, connection, peer, there.epoch + 1, _never_sent(there))
                 continue
-            if peer in _doubled(connection):
+            if peer in doubled:
                 restored.append(peer)
-                _begin_epoch(
-                    node, connection, peer, max(there or Position(), _place(own), key=_order), repeats=True
-                )
+                epoch = max(own.epoch, there.epoch if there else 0)
+                _begin_epoch(node, connection, peer, epoch + 1, _DOUBLED, repeats=True)
             elif there is not None and _is_behind(connection, peer, own, there):
                 restored.append(peer)
-                _begin_epoch(node, connection, peer, there)
+                _begin_epoch(node, connection, peer, there.epoch + 1, _never_sent(there))
             else:
                 _bring_again(connection, peer, own, there or Position())
         for peer in restored:
@@ -83,12 +89,8 @@ def _doubled(connection: Connection) -> set[str]:
     )
 
 
-def _place(own: Any) -> Position:
-    return Position(own.epoch, own.next_seq - 1, own.last_hash)
-
-
-def _order(place: Position) -> tuple[int, int]:
-    return place.epoch, place.seq
+def _never_sent(there: Position) -> str:
+    return f"the mailbox holds {there.epoch}/{there.seq}, which this database never sent: it was restored"
 
 
 def _is_behind(connection: Connection, peer: str, own: Any, there: Position) -> bool:
@@ -126,7 +128,7 @@ def _bring_again(connection: Connection, peer: str, own: Any, there: Position) -
 
 
 def _begin_epoch(
-    node: Node, connection: Connection, peer: str, there: Position, *, repeats: bool = False
+    node: Node, connection: Connection, peer: str, epoch: int, reason: str, *, repeats: bool = False
 ) -> None:
     """Begin a new epoch of a stream; what was numbered and never brought is numbered anew in it.
 
@@ -140,12 +142,11 @@ def _begin_epoch(
         ids += _documents_in(connection, peer, open_)
         connection.execute(update(t.batch_out).where(open_).values(state="REPLACED", answered_at=moment()))
     ids += _documents_in(connection, peer, packed)
-    for epoch, seq in connection.execute(select(t.batch_out.c.epoch, t.batch_out.c.seq).where(packed)).all():
-        connection.execute(delete(t.batch_item).where(t.at(t.batch_item, peer, epoch, seq)))
+    connection.execute(delete(t.batch_item).where(t.in_batches(t.batch_item, t.batch_out, packed)))
     connection.execute(delete(t.batch_out).where(packed))
     ids = list(dict.fromkeys(ids))
     _carry_back(connection, peer, ids)
-    values = {"epoch": there.epoch + 1, "next_seq": 1, "last_hash": ""}
+    values = {"epoch": epoch, "next_seq": 1, "last_hash": ""}
     done = connection.execute(update(t.stream_out).where(t.stream_out.c.peer == peer).values(**values))
     if not done.rowcount:
         connection.execute(insert(t.stream_out).values(peer=peer, **values))
@@ -153,11 +154,6 @@ def _begin_epoch(
         number_batches(node, connection, peer, [([], body_of([]))], {"restarts": True})
     _pack_again(node, connection, peer, ids)
     begin_again(connection, peer)
-    reason = (
-        "the peer took other batches under the numbers of this database's: both it and the mailbox were restored"
-        if repeats
-        else f"the mailbox holds {there.epoch}/{there.seq}, which this database never sent: it was restored"
-    )
     note_error(
         connection,
         peer=peer,
@@ -325,7 +321,7 @@ def settle(node: Node, mailbox: Mailbox, lease: Lease) -> int:
         first: dict[str, tuple[int, int]] = {}
         for row in connection.execute(
             select(t.batch_out.c.peer, t.batch_out.c.epoch, t.batch_out.c.seq)
-            .where(t.batch_out.c.state.in_(("PACKED", "DOUBLED", *OPEN_STATES)))
+            .where(t.batch_out.c.state.in_((*UNANSWERED, "DOUBLED")))
             .order_by(t.batch_out.c.epoch, t.batch_out.c.seq)
         ):
             first.setdefault(row.peer, (row.epoch, row.seq - 1))

@@ -27,7 +27,16 @@ from clientsync.exchange.lists import control_totals, unanswered
 from clientsync.exchange.loaded import check_loads
 from clientsync.exchange.loading import advance, start
 from clientsync.exchange.mailbox import ForkFound, Mailbox, Request
-from clientsync.exchange.nodes import Lease, Node, give_back, moment, note_error, take_lease
+from clientsync.exchange.nodes import (
+    Lease,
+    Node,
+    give_back,
+    moment,
+    note_audit,
+    note_error,
+    peers_of,
+    take_lease,
+)
 from clientsync.exchange.packing import pack
 from clientsync.exchange.receiving import check_set_back, receive
 from clientsync.exchange.resending import send_object
@@ -104,11 +113,7 @@ def sync(
         give_back(node, lease)
         if actor:
             with node.writing("audit") as connection:
-                connection.execute(
-                    insert(t.audit).values(
-                        at=moment(), actor=actor, action="sync", what=result.sentence, reason=gethostname()
-                    )
-                )
+                note_audit(connection, actor, "sync", result.sentence, gethostname())
     return result
 
 
@@ -180,7 +185,7 @@ def _handshake(
 ) -> tuple[list[str], dict[str, dict[str, Any]]]:
     """Return the peers and their signs of life, after versions were compared and what they read was noted."""
     with reading(node.engine) as connection:
-        peers = list(connection.execute(select(t.peer.c.peer).order_by(t.peer.c.peer)).scalars())
+        peers = peers_of(connection)
         incarnation = node.incarnation(connection)
     lives = mailbox.lives(node.node_id)
     if incarnation in lives[:-1]:
@@ -292,41 +297,6 @@ def _begin_asked_load(node: Node, lease: Lease, asked: Request) -> None:
             )
 
 
-def ask_for_load(
-    node: Node,
-    mailbox: Mailbox,
-    sender: str,
-    *,
-    types: Sequence[str] = (),
-    since: str = "",
-    restarts: bool = False,
-) -> None:
-    """Ask a sender for a load of this node; it begins with the next sync there.
-
-    Args:
-        node: the receiver.
-        mailbox: opened with its login.
-        sender: who is asked.
-        types: of documents; empty: all that the sender writes.
-        since: ISO day from which frozen documents are wanted; empty: all.
-        restarts: as of ``loading.start``.
-
-    Raises:
-        InvalidInput: an unknown sender, a type that it does not write, or a restart of a part.
-    """
-    with reading(node.engine) as connection:
-        peers = list(connection.execute(select(t.peer.c.peer).order_by(t.peer.c.peer)).scalars())
-    if sender not in peers:
-        raise InvalidInput(f"{sender} is not known here. Valid: {', '.join(peers)}.")
-    theirs = [one.name for one in node.catalogue if one.owner != node.kind]
-    wrong = sorted(set(types) - set(theirs))
-    if wrong:
-        raise InvalidInput(f"{', '.join(wrong)} is not written by {sender}. Valid: {', '.join(theirs)}.")
-    if restarts and (types or since):
-        raise InvalidInput("A stream begins anew with a whole load only: leave out the types and the day.")
-    mailbox.ask(node.node_id, sender, "load", {"types": list(types), "since": since, "restarts": restarts})
-
-
 def _ask_for_missing(node: Node, mailbox: Mailbox, lease: Lease) -> None:
     """Ask senders for objects of theirs that documents need, once for each; that it was asked stands in the errors."""
     with reading(node.engine) as connection:
@@ -392,11 +362,9 @@ def take_over(node: Node, actor: str) -> None:
         InvalidInput: nobody is named who does it.
     """
     if not actor:
-        raise InvalidInput("Say who does it: --actor NAME.")
+        raise InvalidInput("Say who does it.")
     with node.writing("take_over") as connection:
         connection.execute(
             update(t.node).where(t.node.c.node_id == node.node_id).values(incarnation=str(uuid4()))
         )
-        connection.execute(
-            insert(t.audit).values(at=moment(), actor=actor, action="take-over", what=node.node_id, reason="")
-        )
+        note_audit(connection, actor, "take-over", node.node_id)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    exists,
     or_,
     text,
 )
@@ -40,6 +41,11 @@ def after(table: Table, epoch: int, seq: int) -> ColumnElement[bool]:
 def of_one_batch(left: Table, right: Table) -> ColumnElement[bool]:
     """Return the condition that rows of two tables belong to the same batch."""
     return and_(left.c.peer == right.c.peer, left.c.epoch == right.c.epoch, left.c.seq == right.c.seq)
+
+
+def in_batches(table: Table, batches: Table, which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition that a row of ``table`` belongs to one of some batches."""
+    return exists().where(of_one_batch(batches, table), which).correlate(table)
 
 
 def _key(name: str) -> Column[str]:

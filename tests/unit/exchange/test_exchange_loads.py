@@ -12,9 +12,8 @@ from clientsync.errors import InvalidInput
 from clientsync.exchange import loading
 from clientsync.exchange import tables as t
 from clientsync.exchange.catalogue import HEAD_OFFICE
-from clientsync.exchange.loaded import left_over, loads_received, remove_left_over
+from clientsync.exchange.loaded import ask_for_load, left_over, loads_received, remove_left_over
 from clientsync.exchange.loading import cancel, loads_of, start
-from clientsync.exchange.syncing import ask_for_load
 from connectors.retail import tables as retail
 from tests.support.exchange_world import Crash, World
 
