@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clientsync.cli.screen import EXIT_ERROR, EXIT_NOT_DONE, open_services, put, put_json, put_table, say
+from clientsync.cli.screen import (
+    EXIT_ERROR,
+    EXIT_NOT_DONE,
+    open_services,
+    put,
+    put_json,
+    put_rows,
+    put_table,
+    say,
+)
 
 if TYPE_CHECKING:
     from clientsync.exchange.mailbox import Mailbox
@@ -232,7 +241,7 @@ def sent(limit: Limit = 50, as_json: AsJson = False) -> None:
     from clientsync.exchange.lists import sent as listed
 
     with _node() as node:
-        _show(listed(node, limit=limit), as_json)
+        put_rows(listed(node, limit=limit), as_json)
 
 
 @app.command()
@@ -244,7 +253,7 @@ def received(limit: Limit = 50, as_json: AsJson = False) -> None:
     from clientsync.exchange.lists import received as listed
 
     with _node() as node:
-        _show(listed(node, limit=limit), as_json)
+        put_rows(listed(node, limit=limit), as_json)
 
 
 @app.command()
@@ -256,7 +265,7 @@ def quarantine(limit: Limit = 200, as_json: AsJson = False) -> None:
     from clientsync.exchange.lists import received as listed
 
     with _node() as node:
-        _show(listed(node, states=("BLOCKED", "QUARANTINED"), limit=limit), as_json)
+        put_rows(listed(node, states=("BLOCKED", "QUARANTINED"), limit=limit), as_json)
 
 
 @app.command()
@@ -380,7 +389,7 @@ def totals(as_json: AsJson = False) -> None:
 
     with _node() as node, _mailbox() as mailbox:
         rows = compared(node, mailbox)
-    _show(rows, as_json)
+    put_rows(rows, as_json)
     if any(row["state"] != "equal" for row in rows):
         raise typer.Exit(EXIT_NOT_DONE)
 
@@ -394,7 +403,7 @@ def board(as_json: AsJson = False) -> None:
     from clientsync.exchange.board import freshness
 
     with _node() as node, _mailbox() as mailbox:
-        _show(freshness(node, mailbox), as_json)
+        put_rows(freshness(node, mailbox), as_json)
 
 
 @app.command()
@@ -406,7 +415,7 @@ def errors(as_json: AsJson = False) -> None:
     from clientsync.exchange.nodes import errors_of
 
     with _node() as node:
-        _show(errors_of(node.engine), as_json)
+        put_rows(errors_of(node.engine), as_json)
 
 
 @app.command(name="take-over")
@@ -492,7 +501,7 @@ def loads(
             put(f"Load {cancel} is ended; what was sent stays.")
         return
     with _node() as node:
-        _show([*loads_of(node), *loads_received(node)], as_json)
+        put_rows([*loads_of(node), *loads_received(node)], as_json)
 
 
 @app.command(name="left-over")
@@ -515,7 +524,7 @@ def left_over(
             put(f"{loaded.remove_left_over(node, load_id, actor=actor, reason=reason)} objects were removed.")
         return
     with _node() as node:
-        _show([{"type": kind, "key": key} for kind, key in loaded.left_over(node, load_id)], as_json)
+        put_rows([{"type": kind, "key": key} for kind, key in loaded.left_over(node, load_id)], as_json)
 
 
 @app.command()
@@ -534,7 +543,7 @@ def purge(
 
     with _administered() as (node, actor), _mailbox() as mailbox:
         found = take_out(node, mailbox, keep_days=keep_days, actor=actor, is_trial=is_trial)
-    _show([{"what": name, "rows": number} for name, number in found.items()], as_json)
+    put_rows([{"what": name, "rows": number} for name, number in found.items()], as_json)
 
 
 @app.command(name="missing-numbers")
@@ -547,7 +556,7 @@ def missing_numbers(as_json: AsJson = False) -> None:
 
     with _node() as node, _mailbox() as mailbox:
         rows = missing(node, mailbox)
-    _show(rows, as_json)
+    put_rows(rows, as_json)
     if rows:
         raise typer.Exit(EXIT_NOT_DONE)
 
@@ -561,7 +570,7 @@ def audit(limit: Limit = 200, as_json: AsJson = False) -> None:
     from clientsync.exchange.lists import audit as listed
 
     with _node() as node:
-        _show(listed(node, limit=limit), as_json)
+        put_rows(listed(node, limit=limit), as_json)
 
 
 @app.command()
@@ -594,11 +603,4 @@ def rights(as_json: AsJson = False) -> None:
     from clientsync.exchange.operators import rights_of
 
     with _node() as node:
-        _show([{"person": who, "rights": ", ".join(has)} for who, has in rights_of(node).items()], as_json)
-
-
-def _show(rows: list[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        put_json(rows)
-    else:
-        put_table(list(rows[0]) if rows else ["nothing"], [tuple(row.values()) for row in rows])
+        put_rows([{"person": who, "rights": ", ".join(has)} for who, has in rights_of(node).items()], as_json)

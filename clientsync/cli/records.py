@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clientsync.cli.screen import EXIT_NOT_DONE, open_services, put, put_json, put_table, say
+from clientsync.cli.screen import EXIT_NOT_DONE, open_services, put, put_json, put_rows, put_table, say
 
 if TYPE_CHECKING:
     from clientsync.records.executing import RecordSet, Undone
@@ -56,7 +56,7 @@ def sets(as_json: AsJson = False) -> None:
         }
         for name, one in sorted(settings().records.items())
     ]
-    _show(rows, as_json)
+    put_rows(rows, as_json)
 
 
 @app.command()
@@ -162,7 +162,7 @@ def window(
     shown.check_category(category)
     with _opened(name) as of:
         found = working.planned(of)
-        _show(shown.fields_of(_row(found, pair)) if pair else shown.rows_of(found, category), as_json)
+        put_rows(shown.fields_of(_row(found, pair)) if pair else shown.rows_of(found, category), as_json)
 
 
 def _row(found: Plan, pair: int) -> Row:
@@ -193,7 +193,7 @@ def suggest(name: Name, as_json: AsJson = False) -> None:
             }
             for one in suggestions(of)
         ]
-    _show(rows, as_json)
+    put_rows(rows, as_json)
 
 
 @app.command()
@@ -434,7 +434,7 @@ def runs(name: Name, as_json: AsJson = False) -> None:
     from clientsync.records import working
 
     with _opened(name) as of:
-        _show(
+        put_rows(
             [
                 {
                     "at": one["at"],
@@ -450,10 +450,3 @@ def runs(name: Name, as_json: AsJson = False) -> None:
             ],
             as_json,
         )
-
-
-def _show(rows: list[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        put_json(rows)
-    else:
-        put_table(list(rows[0]) if rows else ["nothing"], [tuple(row.values()) for row in rows])

@@ -101,6 +101,14 @@ def put_table(head: Sequence[str], rows: Iterable[Sequence[Any]], *, none: str =
         put(none)
 
 
+def put_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    """Write rows as JSON, or as a table whose head is that of the first row."""
+    if as_json:
+        put_json(rows)
+    else:
+        put_table(list(rows[0]) if rows else ["nothing"], [tuple(row.values()) for row in rows])
+
+
 def _words(value: Any) -> str:
     if value is None:
         return ""

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cache
 
 import phonenumbers
 
@@ -94,6 +95,7 @@ def phone_form(region: str) -> Callable[[object], str]:
     return form
 
 
+@cache
 def form_of(kind: str, region: str) -> Callable[[object], str]:
     """Return the canonical form of a kind of field.
 

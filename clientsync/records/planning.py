@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -28,7 +28,6 @@ CATEGORIES = {
     "blocked": "Blocked",
 }
 """Categories with the words of the window; every record is in one."""
-POLICIES = ("ask", "three_way")
 MISSING_SHARE, MISSING_MIN, CHANGED_SHARE, NEW_FACTOR = 0.20, 5, 0.50, 2
 """Brakes: links whose record is missing, links that changed on one side, and growth of a side since the last run."""
 Values = Mapping[str, str]
@@ -155,7 +154,8 @@ class Plan:
     Attributes:
         rows: all records, each in one row.
         writes: what would be written.
-        settled: links whose base moves because both sides agree, or that are gone on both sides.
+        settled: links whose base moves because both sides agree.
+        closed: links whose records are gone on both sides.
         brakes: reasons why nothing is written before this very plan is approved.
         hash: of everything above.
     """
@@ -165,7 +165,7 @@ class Plan:
     settled: tuple[int, ...]
     closed: tuple[int, ...]
     brakes: tuple[str, ...]
-    hash: str = field(default="")
+    hash: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -287,7 +287,7 @@ def plan(
     rows.sort(key=itemgetter(0, 3, 1, 2))  # category, name, ids
     brakes = _brakes(a, b, links, gone, changed)
     made = Plan(tuple(rows), tuple(writes), tuple(settled), tuple(closed), tuple(brakes))
-    return Plan(made.rows, made.writes, made.settled, made.closed, made.brakes, _digest(made, a, b, links))
+    return replace(made, hash=_digest(made, a, b, links))
 
 
 def _missing(link: Link, a: Listing, b: Listing) -> tuple[str, ...]:

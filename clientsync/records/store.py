@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, func, insert, select, update
@@ -14,7 +13,8 @@ from clientsync.clock import now
 from clientsync.database import execute_many, insert_rows
 from clientsync.errors import InvalidInput
 from clientsync.ledger import record_tables as t
-from clientsync.records.planning import Link, Listing, Record
+from clientsync.records.planning import SIDES, Link, Listing, Record
+from clientsync.warehouse.rows import moment_text
 
 SIDES_TABLE: Table = t.RecordSide.__table__  # type: ignore[attr-defined]
 ROWS: Table = t.RecordRow.__table__  # type: ignore[attr-defined]
@@ -24,7 +24,11 @@ REFUSALS: Table = t.RecordRefusal.__table__  # type: ignore[attr-defined]
 IGNORED: Table = t.RecordIgnored.__table__  # type: ignore[attr-defined]
 RUNS: Table = t.RecordRun.__table__  # type: ignore[attr-defined]
 INTENTS: Table = t.RecordIntent.__table__  # type: ignore[attr-defined]
-_AT_ONCE = 5_000
+_ONE_ROW = and_(
+    ROWS.c.set_name == bindparam("of_set"),
+    ROWS.c.side == bindparam("of_side"),
+    ROWS.c.ext_id == bindparam("of_id"),
+)
 
 
 class Outdated(InvalidInput):
@@ -63,44 +67,27 @@ def keep_listing(
     fresh = [one for ext_id, one in records.items() if ext_id not in there]
     changed = [one for ext_id, one in records.items() if ext_id in there and there[ext_id] != one.hash]
     at = now()
-    for part in _parts(fresh):
-        insert_rows(
-            connection,
-            ROWS,
-            ("set_name", "side", "ext_id", "values", "hash", "first_seen"),
-            [
-                (set_name, side, one.ext_id, _text(one.values), one.hash, _moment(connection, at))
-                for one in part
-            ],
-        )
-    statement = (
-        update(ROWS)
-        .where(
-            ROWS.c.set_name == bindparam("of_set"),
-            ROWS.c.side == bindparam("of_side"),
-            ROWS.c.ext_id == bindparam("of_id"),
-        )
-        .values(values=bindparam("to_values"), hash=bindparam("to_hash"))
+    first_seen = moment_text(at) if connection.dialect.name == "sqlite" else at
+    insert_rows(
+        connection,
+        ROWS,
+        ("set_name", "side", "ext_id", "values", "hash", "first_seen"),
+        [(set_name, side, one.ext_id, _text(one.values), one.hash, first_seen) for one in fresh],
     )
-    for part in _parts(changed):
+    execute_many(
+        connection,
+        update(ROWS).where(_ONE_ROW).values(values=bindparam("to_values"), hash=bindparam("to_hash")),
+        ("to_values", "to_hash", "of_set", "of_side", "of_id"),
+        [(_text(one.values), one.hash, set_name, side, one.ext_id) for one in changed],
+    )
+    if is_complete:
         execute_many(
             connection,
-            statement,
-            ("to_values", "to_hash", "of_set", "of_side", "of_id"),
-            [(_text(one.values), one.hash, set_name, side, one.ext_id) for one in part],
+            delete(ROWS).where(_ONE_ROW),
+            ("of_set", "of_side", "of_id"),
+            [(set_name, side, ext_id) for ext_id in there if ext_id not in records],
         )
     row = connection.execute(select(SIDES_TABLE).where(_side_is(set_name, side))).one_or_none()
-    if is_complete:
-        gone = [ext_id for ext_id in there if ext_id not in records]
-        drop = delete(ROWS).where(
-            ROWS.c.set_name == bindparam("of_set"),
-            ROWS.c.side == bindparam("of_side"),
-            ROWS.c.ext_id == bindparam("of_id"),
-        )
-        for ids in _parts(gone):
-            execute_many(
-                connection, drop, ("of_set", "of_side", "of_id"), [(set_name, side, one) for one in ids]
-            )
     values = {
         "is_complete": is_complete,
         "is_same_scope": row is None or row.scope == scope,
@@ -126,16 +113,6 @@ def _text(values: Mapping[str, str]) -> str:
     return json.dumps(dict(values), ensure_ascii=False)
 
 
-def _moment(connection: Connection, at: Any) -> Any:
-    return at if connection.dialect.name == "postgresql" else at.replace(tzinfo=None).isoformat(" ")
-
-
-def _parts(values: Iterable[Any]) -> Iterable[list[Any]]:
-    source = iter(values)
-    while part := list(islice(source, _AT_ONCE)):
-        yield part
-
-
 def stored(
     connection: Connection, set_name: str, read: Mapping[str, Mapping[str, Record]] | None = None
 ) -> Stored:
@@ -153,7 +130,7 @@ def stored(
         row.side: row
         for row in connection.execute(select(SIDES_TABLE).where(SIDES_TABLE.c.set_name == set_name))
     }
-    if len(sides) < 2:
+    if len(sides) < len(SIDES):
         raise InvalidInput(f"{set_name} was never read. Begin with: clientsync records preview {set_name}.")
     listings = {}
     for side, row in sides.items():
@@ -292,7 +269,7 @@ def change_link(connection: Connection, link: Link, **values: Any) -> None:
 
 def settle(connection: Connection, link: Link, set_name: str, fields: Iterable[str]) -> None:
     """Let what both records hold now, in some fields, be what both agreed on."""
-    a, b = (record_of(connection, set_name, side, getattr(link, side)) for side in ("a", "b"))
+    a, b = (record_of(connection, set_name, side, getattr(link, side)) for side in SIDES)
     if a is None or b is None:
         return
     base_a, base_b = dict(link.base_a or {}), dict(link.base_b or {})

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -105,25 +105,23 @@ def _by_keys(
     """Note pairs that hold the same value of a key that stands for one record on each side."""
     titles = {one.name: one.title for one in entity.fields}
     for name in entity.exact_keys:
-        forms = [("", lambda value: value)]
+        forms: list[tuple[str, Callable[[str], str]]] = [("", str)]
         if name == entity.number_field:
             forms.append((" without leading zeros", lambda value: value.lstrip("0")))
         met: set[tuple[str, str]] = set()
         for words, form in forms:
             left, right = _holders(a, name, form), _holders(b, name, form)
             for value in left.keys() & right.keys():
-                if (
-                    len(left[value]) == len(right[value]) == 1
-                    and (left[value][0], right[value][0]) not in met
-                ):
-                    met.add((left[value][0], right[value][0]))
-                    pairs[left[value][0], right[value][0]].keys.append(f"{titles[name]} is equal{words}")
+                pair = left[value][0], right[value][0]
+                if len(left[value]) == len(right[value]) == 1 and pair not in met:
+                    met.add(pair)
+                    pairs[pair].keys.append(f"{titles[name]} is equal{words}")
 
 
-def _holders(records: Mapping[str, Record], name: str, form: object) -> dict[str, list[str]]:
+def _holders(records: Mapping[str, Record], name: str, form: Callable[[str], str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for ext_id, record in records.items():
-        value = form(record.values.get(name, ""))  # type: ignore[operator]
+        value = form(record.values.get(name, ""))
         if value:
             found[value].append(ext_id)
     return {value: ids for value, ids in found.items() if len(ids) < SHARED_BY}
@@ -219,16 +217,10 @@ def _with_margin(one: Suggestion, best: Mapping[tuple[str, str], Sequence[float]
     if one.level != "likely":
         return one
     for key in (("a", one.a), ("b", one.b)):
-        others = list(best[key])
-        others.remove(one.score) if one.score in others else None
-        if others and one.score - others[0] < LIKELY_AHEAD:
+        first, *second = best[key]
+        rivals = second if one.score == first else [first]
+        if rivals and one.score - rivals[0] < LIKELY_AHEAD:
             return Suggestion(
                 one.a, one.b, "possible", one.score, (*one.reasons, "another one is almost as like")
             )
     return one
-
-
-def counts_of(found: Iterable[Suggestion]) -> dict[str, int]:
-    """Return how many suggestions there are of each level."""
-    counted = Counter(one.level for one in found)
-    return {level: counted[level] for level in LEVELS}

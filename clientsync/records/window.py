@@ -86,24 +86,26 @@ def suggestions(of: RecordSet) -> list[Suggestion]:
     with reading(of.engine) as connection:
         found = store.stored(connection, of.name)
         refused = store.refused_pairs(connection, of.name)
-    linked_a, linked_b = {one.a for one in found.links}, {one.b for one in found.links}
-    left = {
-        one: record
-        for one, record in found.a.records.items()
-        if one not in linked_a and ("a", one) not in found.ignored
-    }
-    right = {
-        one: record
-        for one, record in found.b.records.items()
-        if one not in linked_b and ("b", one) not in found.ignored
-    }
+    linked = {("a", one.a) for one in found.links} | {("b", one.b) for one in found.links}
+    left, right = (
+        {
+            ext_id: record
+            for ext_id, record in listing.records.items()
+            if (side, ext_id) not in linked and (side, ext_id) not in found.ignored
+        }
+        for side, listing in (("a", found.a), ("b", found.b))
+    )
     return suggest(of.entity, left, right, refused)
+
+
+def _versions(of: RecordSet) -> dict[int, int]:
+    with reading(of.engine) as connection:
+        return {one.link_id: one.version for one in store.links_of(connection, of.name)}
 
 
 def sheet_rows(of: RecordSet, plan: Plan) -> list[tuple[Any, ...]]:
     """Return the conflicts as rows of ``SHEET_COLUMNS``, the choice empty, or the side that changed alone."""
-    with reading(of.engine) as connection:
-        versions = {one.link_id: one.version for one in store.links_of(connection, of.name)}
+    versions = _versions(of)
     return [
         (row.link_id, versions[row.link_id], row.name, one.name, one.a, one.b, one.base_a or "", one.likely)
         for row in plan.rows
@@ -158,8 +160,7 @@ def read_sheet(
     open_ = {
         (row.link_id, one.name): one for row in plan.rows if row.category == "conflict" for one in row.fields
     }
-    with reading(of.engine) as connection:
-        versions = {one.link_id: one.version for one in store.links_of(connection, of.name)}
+    versions = _versions(of)
     chosen: dict[int, tuple[int, dict[str, str]]] = {}
     wrong: list[str] = []
     for number, cells in lines:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from simulators.faults import Fault
 from simulators.http import Request, Response, listen
 
 KINDS = ("customers", "employees")
@@ -93,7 +92,6 @@ class Running:
 
     def __init__(self, system: System) -> None:
         self.system = system
-        self.faults: list[Fault] = []
         self.url = ""
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -109,12 +107,7 @@ class Running:
         self._thread.join(10)
 
     def _serve(self) -> None:
-        def handle(request: Request) -> Response:
-            found = self.system.answer(request)
-            found.faults = list(self.faults)
-            return found
-
-        server, port = self._loop.run_until_complete(listen(handle, 0))
+        server, port = self._loop.run_until_complete(listen(self.system.answer, 0))
         self.url = f"http://127.0.0.1:{port}"
         self._ready.set()
         self._loop.run_forever()

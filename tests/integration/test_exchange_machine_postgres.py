@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from clientsync.exchange.catalogue import HEAD_OFFICE
-from tests.support.exchange_machine import Exchange, run_histories
+from tests.support.exchange_machine import Exchange
 from tests.support.exchange_postgres import PostgresWorld
+from tests.support.histories import run_histories
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 PAIRS = {"files and a mailbox": ("mailbox",), "everything": ("mailbox", HEAD_OFFICE, "S1", "S2")}

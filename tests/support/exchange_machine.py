@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -23,7 +22,6 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from clientsync.errors import AlreadyRunning, InvalidInput, LeaseLost
@@ -44,19 +42,6 @@ STORES = st.sampled_from(["S1", "S2"])
 NODES = st.sampled_from([HEAD_OFFICE, "S1", "S2"])
 ITEMS = st.sampled_from(["I0", "I1", "I2"])
 _FINAL = {"APPLIED", "SKIPPED", "SUPERSEDED"}
-
-
-def run_histories(machine: type[RuleBasedStateMachine], number: int, steps: int) -> None:
-    """Run histories of a machine; the first one that fails is made as short as can be."""
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=number,
-            stateful_step_count=steps,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
 
 
 class Exchange(RuleBasedStateMachine):

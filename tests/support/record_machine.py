@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -16,7 +15,6 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 from sqlalchemy import select
 
@@ -320,16 +318,3 @@ class Records(RuleBasedStateMachine):
                 self.world.set, actor="test", approve=working.preview(self.world.set, actor="test").plan.hash
             )
         return done.plan
-
-
-def run_histories(number: int, steps: int) -> None:
-    """Run histories; the first one that fails is made as short as can be."""
-    run_state_machine_as_test(
-        Records,
-        settings=settings(
-            max_examples=number,
-            stateful_step_count=steps,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )

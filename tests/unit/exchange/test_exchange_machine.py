@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.exchange_machine import Exchange, run_histories
+from tests.support.exchange_machine import Exchange
+from tests.support.histories import run_histories
 
 
 def test_no_history_loses_doubles_or_reorders_a_document() -> None:
