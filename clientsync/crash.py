@@ -36,7 +36,6 @@ _EXCHANGE_COMMITS = (
     "resend",
     "restore",
     "rewind",
-    "right",
     "set_back",
     "settled",
     "take_over",

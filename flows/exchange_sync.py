@@ -7,7 +7,6 @@ from typing import Any
 from prefect import flow, task
 from prefect.artifacts import (
     create_progress_artifact,
-    create_table_artifact,
     update_progress_artifact,
 )
 from prefect.cache_policies import NO_CACHE
@@ -24,8 +23,7 @@ from clientsync.exchange.syncing import PHASES, SyncResult, sync
 from clientsync.logins import person
 from clientsync.sync.exchange_nodes import opened_mailbox, opened_node
 from clientsync.sync.services import services_from_settings
-
-SHOWN_ROWS = 500  # a table artifact is parsed whole by the browser
+from tasks.tables import SHOWN_ROWS, publish_tables
 
 
 @flow(name="exchange-sync", flow_run_name="exchange", persist_result=False)
@@ -75,7 +73,7 @@ def publish(node: Node, mailbox: Mailbox) -> None:
             held,
             "Held: what waits, and for what. `clientsync exchange release` goes on with it.",
         ),
-        "exchange-errors": (errors_of(node.engine)[:SHOWN_ROWS], "What went wrong, with the next step."),
+        "exchange-errors": (errors_of(node.engine), "What went wrong, with the next step."),
     }
     if node.kind == "HO":
         tables["exchange-stores"] = (freshness(node, mailbox), "Stores: last seen, and what waits there.")
@@ -87,5 +85,4 @@ def publish(node: Node, mailbox: Mailbox) -> None:
             missing_numbers(node, mailbox),
             "Numbers of bills that are missing here, and whether the store ever wrote them.",
         )
-    for key, (rows, words) in tables.items():
-        create_table_artifact(rows or [{"": "Nothing."}], key=key, description=words)
+    publish_tables(tables)

@@ -33,8 +33,9 @@ from clientsync.sync.documents import CLIENTS_AT_ONCE
 from clientsync.sync.firm_reports import firm_report, write_reports
 from clientsync.sync.services import Services, services_from_settings
 from flows.choices import ALL_CLIENTS, Clients, Groups, ids
-from flows.reconcile_tds import SHOWN_ROWS, day_of, exception_rows
+from flows.reconcile_tds import day_of, exception_rows
 from tasks.reconcile import reconcile_bundle
+from tasks.tables import SHOWN_ROWS, cut_words
 
 NAMES = ("2B-BOOKS", "2A-BOOKS", "IMS-BOOKS", "R1-BOOKS", "RETURNS")
 DOCUMENTS_KEY = "gst-documents"
@@ -134,7 +135,7 @@ def publish_run(services: Services, runs: AllRuns, paths: Sequence[Path]) -> Non
             total += 1
             if len(waiting) < SHOWN_ROWS:
                 waiting.append(document_row(line))
-    cut = f" The first {SHOWN_ROWS} are shown." if total > SHOWN_ROWS else ""
+    cut = cut_words(total)
     create_table_artifact(
         waiting or [{"client": "", "reconciliation": "", "why": "No document waits for a person."}],
         key=DOCUMENTS_KEY,

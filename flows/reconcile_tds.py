@@ -16,9 +16,8 @@ from clientsync.reports.reconciliations import counts, verdict, write_report
 from clientsync.sync.reconciling import ReconRun, reconcile_clients
 from clientsync.sync.services import Services, services_from_settings
 from flows.choices import ALL_CLIENTS, Clients, Groups, ids
+from tasks.tables import SHOWN_ROWS, cut_words
 
-SHOWN_ROWS = 500
-"""A table artifact is parsed whole by the browser; the report holds every row."""
 TABLE_KEY = "tds-reconciliation"
 SUMMARY_KEY = "tds-reconciliation-summary"
 
@@ -62,7 +61,7 @@ def reconcile_and_publish(
 
 def publish_run(run: ReconRun, report: str) -> None:
     """Publish the exceptions as a table of at most ``SHOWN_ROWS`` rows, and the counts as a summary."""
-    cut = f" The first {SHOWN_ROWS} are shown." if len(run.lines) > SHOWN_ROWS else ""
+    cut = cut_words(len(run.lines))
     words = verdict(run.states, len(run.failed))
     create_table_artifact(
         exception_rows(run)[:SHOWN_ROWS] or [{"client": "", "reconciliation": "", "why": "No exceptions."}],

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from prefect import flow, task
-from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
@@ -19,8 +19,8 @@ from clientsync.records.planning import CATEGORIES, Plan
 from clientsync.records.working import Outcome
 from clientsync.sync.record_sets import opened_set
 from clientsync.sync.services import services_from_settings
+from tasks.tables import publish_tables
 
-SHOWN_ROWS = 500  # a table artifact is parsed whole by the browser
 Action = Literal[
     "resolve", "undo", "link", "unlink", "refuse", "create", "deactivate", "activate", "ignore", "take up again",
     "delete other", "recreate",
@@ -106,12 +106,7 @@ def publish(of: RecordSet, outcome: Outcome) -> None:
         ],
         "records-brakes": [{"brake": one, "approve with": found.hash} for one in found.brakes],
     }
-    for key, rows in tables.items():
-        create_table_artifact(
-            rows[:SHOWN_ROWS] or [{"": "Nothing."}],
-            key=key,
-            description=f"{of.name}: {key.partition('-')[2]}",
-        )
+    publish_tables({key: (rows, f"{of.name}: {key.partition('-')[2]}.") for key, rows in tables.items()})
 
 
 def _conflicts(found: Plan) -> list[dict[str, Any]]:

@@ -20,8 +20,8 @@ from clientsync.reports.workbook import write_workbook
 from clientsync.sync.retries import RetryGroup, retry_schedule
 from clientsync.sync.services import Services
 from tasks.active import active
+from tasks.tables import SHOWN_ROWS, cut_words
 
-SHOWN_ROWS = 500  # a table artifact is parsed whole by the browser; the workbook holds every row
 RESYNC = "resync-failed/resync-failed"
 
 
@@ -52,7 +52,7 @@ def publish_summary(summary: RunSummary, workbook: Path) -> None:
 def publish_exceptions(lines: list[ExceptionLine], workbook: Path) -> None:
     """Publish the exceptions as a table of at most ``SHOWN_ROWS`` rows, sections with one cause in one row."""
     rows = exception_rows(lines)
-    cut = f" The first {SHOWN_ROWS} are shown." if len(rows) > SHOWN_ROWS else ""
+    cut = cut_words(len(rows))
     create_table_artifact(
         rows[:SHOWN_ROWS] or [{"client": "", "module": "", "what happened": "No exceptions."}],
         key="exceptions",

@@ -105,11 +105,9 @@ def setup(
     from clientsync.database import open_engine
     from clientsync.errors import InvalidInput
     from clientsync.exchange.catalogue import STORE_TYPES
-    from clientsync.exchange.envelopes import Signer
-    from clientsync.exchange.nodes import Node, prepare
+    from clientsync.exchange.nodes import prepare
     from clientsync.exchange.operators import give_first
     from clientsync.logins import person
-    from clientsync.registry import load_dotted
     from clientsync.sync.exchange_nodes import exchange_settings
 
     def pairs(given: list[str] | None) -> dict[str, str]:
@@ -131,8 +129,7 @@ def setup(
             peers=pairs(peer),
             sites={name: (kind, since, ()) for name, kind in sites.items()},
         )
-        signer = Signer.new()  # nothing is signed here
-        given = give_first(Node(engine, configured.node_id, load_dotted(configured.catalogue)(), signer))
+        given = give_first(engine)
     finally:
         engine.dispose()
     put(f"Node {configured.node_id} knows {', '.join(sorted(pairs(peer)))}.")
@@ -587,10 +584,10 @@ def grant(
 
     with _administered() as (node, actor):
         if is_taken:
-            take_away(node, person, right, actor=actor)
+            take_away(node.engine, person, right, actor=actor)
             put(f"{person} no longer has the right {right}.")
         else:
-            give(node, person, right, actor=actor)
+            give(node.engine, person, right, actor=actor)
             put(f"{person} has the right {right}.")
 
 
@@ -603,4 +600,7 @@ def rights(as_json: AsJson = False) -> None:
     from clientsync.exchange.operators import rights_of
 
     with _node() as node:
-        put_rows([{"person": who, "rights": ", ".join(has)} for who, has in rights_of(node).items()], as_json)
+        put_rows(
+            [{"person": who, "rights": ", ".join(has)} for who, has in rights_of(node.engine).items()],
+            as_json,
+        )

@@ -5,12 +5,12 @@ The right is looked up by the name of the login, never by a name that a command 
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select
 
-from clientsync.database import reading
+from clientsync.database import reading, writing
 from clientsync.errors import InvalidInput, SyncError
 from clientsync.exchange import tables as t
-from clientsync.exchange.nodes import Node, note_audit
+from clientsync.exchange.nodes import note_audit
 from clientsync.logins import person
 
 DATA_EXCHANGE = "data-exchange"
@@ -26,9 +26,9 @@ class NotAllowed(SyncError):
     """The person who is logged in lacks a right."""
 
 
-def rights_of(node: Node) -> dict[str, list[str]]:
+def rights_of(engine: Engine) -> dict[str, list[str]]:
     """Return the rights by person."""
-    with reading(node.engine) as connection:
+    with reading(engine) as connection:
         rows = connection.execute(select(t.right).order_by(t.right.c.person, t.right.c.name)).all()
     found: dict[str, list[str]] = {}
     for row in rows:
@@ -36,13 +36,13 @@ def rights_of(node: Node) -> dict[str, list[str]]:
     return found
 
 
-def require(node: Node, name: str) -> str:
+def require(engine: Engine, name: str) -> str:
     """Return the person who runs this process, who has a right.
 
     Raises:
         NotAllowed: the person does not have it; says who can give it.
     """
-    who, given = person(), rights_of(node)
+    who, given = person(), rights_of(engine)
     if name not in given.get(who, []):
         givers = ", ".join(sorted(one for one, rights in given.items() if ADMINISTRATOR in rights))
         raise NotAllowed(
@@ -53,7 +53,7 @@ def require(node: Node, name: str) -> str:
     return who
 
 
-def give(node: Node, who: str, name: str, *, actor: str) -> None:
+def give(engine: Engine, who: str, name: str, *, actor: str) -> None:
     """Give a person a right, with a line in the audit.
 
     Raises:
@@ -61,33 +61,33 @@ def give(node: Node, who: str, name: str, *, actor: str) -> None:
     """
     if name not in RIGHTS:
         raise InvalidInput(f"There is no right {name!r}. Valid: {', '.join(RIGHTS)}.")
-    with node.writing("right") as connection:
+    with writing(engine) as connection:
         _put(connection, who, name)
         note_audit(connection, actor, f"give {name}", who)
 
 
-def take_away(node: Node, who: str, name: str, *, actor: str) -> None:
+def take_away(engine: Engine, who: str, name: str, *, actor: str) -> None:
     """Take a right away from a person, with a line in the audit.
 
     Raises:
         InvalidInput: the person does not have it, or is the last administrator.
     """
-    given = rights_of(node)
+    given = rights_of(engine)
     if name not in given.get(who, []):
         raise InvalidInput(f"{who} does not have the right {name}.")
     if name == ADMINISTRATOR and sum(ADMINISTRATOR in rights for rights in given.values()) == 1:
         raise InvalidInput(f"{who} is the last administrator. Give the right to another person first.")
-    with node.writing("right") as connection:
+    with writing(engine) as connection:
         connection.execute(delete(t.right).where(t.right.c.person == who, t.right.c.name == name))
         note_audit(connection, actor, f"take away {name}", who)
 
 
-def give_first(node: Node) -> list[str]:
+def give_first(engine: Engine) -> list[str]:
     """Give the person who sets a node up every right, when nobody is its administrator; return what was given."""
-    if any(ADMINISTRATOR in rights for rights in rights_of(node).values()):
+    if any(ADMINISTRATOR in rights for rights in rights_of(engine).values()):
         return []
     for name in RIGHTS:
-        give(node, person(), name, actor=person())
+        give(engine, person(), name, actor=person())
     return list(RIGHTS)
 
 

@@ -59,7 +59,7 @@ def opened_node(right: str) -> Iterator[Node]:
     engine = open_engine(configured.database_url)
     try:
         node = Node(engine, configured.node_id, load_dotted(configured.catalogue)(), signer)
-        require(node, right)
+        require(engine, right)
         yield node
     finally:
         engine.dispose()

@@ -24,7 +24,7 @@ def test_the_flow_of_a_head_office_shows_what_came_in_what_is_held_and_its_store
     world.bill("S2", "S2-1", "I9")
     for store in world.stores:
         world.sync(store)
-    give_first(world.nodes[HEAD_OFFICE])
+    give_first(world.nodes[HEAD_OFFICE].engine)
     with Stack(tmp_path / "stack") as stack:
         config = tmp_path / "exchange.toml"
         config.write_text(

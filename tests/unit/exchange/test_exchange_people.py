@@ -33,16 +33,16 @@ def world(tmp_path: Path) -> Iterator[World]:
 def test_who_sets_a_node_up_is_its_first_administrator_and_the_last_one_stays(world: World) -> None:
     node = world.nodes["S1"]
     with pytest.raises(NotAllowed, match="setup again"):
-        operators.require(node, DATA_EXCHANGE)
-    assert operators.give_first(node) == [DATA_EXCHANGE, ADMINISTRATOR]
-    assert operators.give_first(node) == []
-    me = operators.require(node, ADMINISTRATOR)
+        operators.require(node.engine, DATA_EXCHANGE)
+    assert operators.give_first(node.engine) == [DATA_EXCHANGE, ADMINISTRATOR]
+    assert operators.give_first(node.engine) == []
+    me = operators.require(node.engine, ADMINISTRATOR)
     with pytest.raises(InvalidInput, match="last administrator"):
-        operators.take_away(node, me, ADMINISTRATOR, actor=me)
-    operators.give(node, "asha", ADMINISTRATOR, actor=me)
-    operators.take_away(node, me, ADMINISTRATOR, actor="asha")
+        operators.take_away(node.engine, me, ADMINISTRATOR, actor=me)
+    operators.give(node.engine, "asha", ADMINISTRATOR, actor=me)
+    operators.take_away(node.engine, me, ADMINISTRATOR, actor="asha")
     with pytest.raises(NotAllowed, match="Administrators: asha"):
-        operators.require(node, ADMINISTRATOR)
+        operators.require(node.engine, ADMINISTRATOR)
     assert [(row["who"], row["what"], row["of"]) for row in audit(node)][:2] == [
         ("asha", "take away administrator", me),
         (me, "give administrator", "asha"),
@@ -61,9 +61,9 @@ def test_a_right_that_does_not_exist_or_is_not_held_is_refused(world: World, who
     node = world.nodes["S1"]
     with pytest.raises(InvalidInput):
         if right == "everything":
-            operators.give(node, who, right, actor="x")
+            operators.give(node.engine, who, right, actor="x")
         else:
-            operators.take_away(node, who, right, actor="x")
+            operators.take_away(node.engine, who, right, actor="x")
 
 
 def test_gaps_are_told_by_series_with_their_leading_zeros() -> None:
