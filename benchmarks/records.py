@@ -22,7 +22,7 @@ from benchmarks.figures import Figure
 from benchmarks.practice import SEED
 from clientsync.clock import now
 from clientsync.database import open_engine, upgrade
-from clientsync.records import working
+from clientsync.records import running
 from clientsync.records.entities import CUSTOMERS
 from clientsync.records.executing import RecordSet
 from clientsync.records.planning import Link, Listing, Record, hash_of, plan
@@ -155,12 +155,12 @@ def _preview() -> Iterator[Figure]:
             for raw in side.listed().records.values():
                 hash_of(CUSTOMERS.canonical(raw, "IN"))
         reading = time.perf_counter() - began
-        working.preview(of, actor="benchmark")
+        running.preview(of, actor="benchmark")
         _link_all(of)
         statements = [0]
         event.listen(engine, "before_cursor_execute", lambda *_: statements.__setitem__(0, statements[0] + 1))
         began = time.perf_counter()
-        found = working.preview(of, actor="benchmark").plan
+        found = running.preview(of, actor="benchmark").plan
         seconds = time.perf_counter() - began
         if len(found.rows) != PAIRS or found.counts["pending"] != PAIRS // CHANGED:
             raise RuntimeError(f"the plan has {len(found.rows)} rows, {found.counts['pending']} pending")

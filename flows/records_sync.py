@@ -13,10 +13,10 @@ from prefect.states import Completed, Failed
 
 from clientsync.errors import InvalidInput, SyncError
 from clientsync.logins import person
-from clientsync.records import window, working
+from clientsync.records import running, window, working
 from clientsync.records.executing import RecordSet, Undone
 from clientsync.records.planning import CATEGORIES, Plan
-from clientsync.records.working import Outcome
+from clientsync.records.running import Outcome
 from clientsync.sync.record_sets import opened_set
 from clientsync.sync.services import services_from_settings
 from tasks.tables import publish_tables
@@ -71,13 +71,13 @@ def _state(outcome: Outcome, mode: str) -> State[Any]:
 def one_run(of: RecordSet, mode: str, approve: str) -> Outcome:
     """Preview or run a set, with a progress artifact that moves with the writes."""
     if mode == "preview":
-        return working.preview(of, actor=_person())
+        return running.preview(of, actor=_person())
     progress: Any = create_progress_artifact(0.0, key="records-progress", description="reads both sides")
 
     def moved(done: int, all_: int) -> None:
         update_progress_artifact(progress, 100.0 * done / all_, description=f"{done} of {all_}")
 
-    outcome = working.run(of, actor=_person(), approve=approve, progress=moved)
+    outcome = running.run(of, actor=_person(), approve=approve, progress=moved)
     update_progress_artifact(progress, 100.0, description="at its end")
     return outcome
 
@@ -141,7 +141,7 @@ def records_decide(
     try:
         with opened_set(services, set_name) as of:
             done, undone = decide(of, action, pair, side, records, choices)
-            publish(of, Outcome(working.planned(of)))
+            publish(of, Outcome(running.planned(of)))
     except SyncError as error:
         return Failed(message=error.message, name=type(error).__name__)
     finally:

@@ -14,7 +14,7 @@ from clientsync.cli.screen import EXIT_NOT_DONE, open_services, put, put_json, p
 if TYPE_CHECKING:
     from clientsync.records.executing import RecordSet, Undone
     from clientsync.records.planning import Plan, Row
-    from clientsync.records.working import Outcome
+    from clientsync.records.running import Outcome
 
 app = typer.Typer(help="Customers and employees that two systems keep alike.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Name of the set, from the settings.")]
@@ -65,10 +65,10 @@ def preview(name: Name, as_json: AsJson = False) -> None:
 
     Example: clientsync records preview customers
     """
-    from clientsync.records import working
+    from clientsync.records import running
 
     with _opened(name) as of:
-        _tell(of, working.preview(of, actor=_person()), as_json)
+        _tell(of, running.preview(of, actor=_person()), as_json)
 
 
 @app.command()
@@ -84,13 +84,13 @@ def apply(
 
     Example: clientsync records apply customers
     """
-    from clientsync.records import working
+    from clientsync.records import running
 
     def moved(done: int, all_: int) -> None:
         say(f"  {done} of {all_}")
 
     with _opened(name) as of:
-        outcome = working.run(of, actor=_person(), approve=approve, progress=moved)
+        outcome = running.run(of, actor=_person(), approve=approve, progress=moved)
         _tell(of, outcome, as_json)
     if outcome.is_braked or outcome.undone or outcome.refused:
         raise typer.Exit(EXIT_NOT_DONE)
@@ -156,12 +156,12 @@ def window(
 
     Example: clientsync records window customers --category conflict
     """
+    from clientsync.records import running
     from clientsync.records import window as shown
-    from clientsync.records import working
 
     shown.check_category(category)
     with _opened(name) as of:
-        found = working.planned(of)
+        found = running.planned(of)
         put_rows(shown.fields_of(_row(found, pair)) if pair else shown.rows_of(found, category), as_json)
 
 
@@ -266,13 +266,13 @@ def create(
     Example: clientsync records create customers a C00012
     """
     from clientsync.errors import InvalidInput
-    from clientsync.records import working
+    from clientsync.records import running, working
 
     if is_all == bool(ids):
         raise InvalidInput("Say the ids of records, or --all.")
     with _opened(name) as of:
         if is_all:
-            new = [row for row in working.planned(of).rows if row.category == "new"]
+            new = [row for row in running.planned(of).rows if row.category == "new"]
             ids = [getattr(row, side) for row in new if side in ("a", "b") and getattr(row, side)]
         done, undone = working.create_partners(
             of,
@@ -393,11 +393,11 @@ def write_sheet(name: Name, path: Annotated[Path, typer.Argument(help="Workbook 
 
     Example: clientsync records write-sheet customers conflicts.xlsx
     """
+    from clientsync.records import running
     from clientsync.records import window as shown
-    from clientsync.records import working
 
     with _opened(name) as of:
-        count = shown.write_sheet(path, shown.sheet_rows(of, working.planned(of)))
+        count = shown.write_sheet(path, shown.sheet_rows(of, running.planned(of)))
     put(f"{count} rows in {path}. Write a, b, keep, or : and a value into the last column, then read-sheet.")
 
 
@@ -407,12 +407,12 @@ def read_sheet(name: Name, path: Annotated[Path, typer.Argument(help="Sheet with
 
     Example: clientsync records read-sheet customers conflicts.xlsx
     """
+    from clientsync.records import running, working
     from clientsync.records import window as shown
-    from clientsync.records import working
 
     done, bad = 0, 0
     with _opened(name) as of:
-        chosen, wrong = shown.read_sheet(of, path, working.planned(of))
+        chosen, wrong = shown.read_sheet(of, path, running.planned(of))
         for pair, (version, choices) in chosen.items():
             number, undone = working.resolve(of, pair, choices, actor=_person(), version=version)
             done += number
@@ -431,7 +431,7 @@ def runs(name: Name, as_json: AsJson = False) -> None:
 
     Example: clientsync records runs customers
     """
-    from clientsync.records import working
+    from clientsync.records import running
 
     with _opened(name) as of:
         put_rows(
@@ -446,7 +446,7 @@ def runs(name: Name, as_json: AsJson = False) -> None:
                     "brakes": "; ".join(one["brakes"]),
                     "approved by": one["approved_by"],
                 }
-                for one in working.runs(of)
+                for one in running.runs(of)
             ],
             as_json,
         )

@@ -16,7 +16,7 @@ from pathlib import Path
 from clientsync.config import ProviderSettings, Settings
 from clientsync.database import open_engine, upgrade
 from clientsync.http.client import HttpClient
-from clientsync.records import window, working
+from clientsync.records import running, window, working
 from clientsync.records.entities import CUSTOMERS
 from clientsync.records.executing import RecordSet
 from clientsync.records.file_side import FileSide
@@ -80,7 +80,7 @@ def _play(of: RecordSet, system: System, path: Path) -> int:
             email=f"info{number}@example.in",
             city="Pune",
         )
-    working.preview(of, actor=ACTOR)
+    running.preview(of, actor=ACTOR)
     for one in window.suggestions(of):
         _say(f"  suggested: {one.a} and {one.b}, {one.level}: {'; '.join(one.reasons)}")
         if one.level == "sure":
@@ -88,11 +88,11 @@ def _play(of: RecordSet, system: System, path: Path) -> int:
             working.resolve(of, pair, {"name": "a", "number": "a"}, actor=ACTOR)
     done, _ = working.create_partners(of, [("a", "4"), ("a", "5")], actor=ACTOR)
     _say(f"  {done} partners made in CleanManager")
-    working.run(of, actor=ACTOR)
+    running.run(of, actor=ACTOR)
     _write(path, [[*rows[0][:3], "Nagpur", "1"], *rows[1:4], rows[5], ["7", "Gita Prints", "", "Surat", "0"]])
     system.records["customers"]["C00001"]["city"] = "Mumbai"
     working.switch(of, 2, enabled=False, actor=ACTOR)
-    found = working.run(of, actor=ACTOR).plan
+    found = running.run(of, actor=ACTOR).plan
     for name, title in CATEGORIES.items():
         names = [row.name for row in found.rows if row.category == name]
         _say(f"  {title}: {len(names)}" + (f" ({', '.join(names)})" if names else ""))
@@ -103,7 +103,7 @@ def _play(of: RecordSet, system: System, path: Path) -> int:
             f"both agreed on {field['a agreed on']}"
         )
     working.resolve(of, conflict.link_id, {"city": "a"}, actor=ACTOR)
-    settled = working.preview(of, actor=ACTOR).plan
+    settled = running.preview(of, actor=ACTOR).plan
     _say(
         f"  settled for our list: CleanManager has {system.records['customers']['C00001']['city']}; "
         f"{settled.counts['conflict']} conflicts are left"

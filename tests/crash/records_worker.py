@@ -11,7 +11,7 @@ from pathlib import Path
 from clientsync.config import ProviderSettings, Settings
 from clientsync.database import open_engine, upgrade
 from clientsync.http.client import HttpClient
-from clientsync.records import working
+from clientsync.records import running, working
 from clientsync.records.entities import CUSTOMERS
 from clientsync.records.executing import RecordSet
 from clientsync.records.file_side import FileSide
@@ -36,7 +36,7 @@ def main() -> None:
         of = RecordSet(
             "customers", CUSTOMERS.between(own.fields, other.fields), own, other, engine, "three_way"
         )
-        plan = working.run(of, actor="test").plan
+        plan = running.run(of, actor="test").plan
         if what == "create":
             new = [("a", row.a) for row in plan.rows if row.category == "new" and row.a]
             working.create_partners(of, new, actor="test")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clientsync.records import working
+from clientsync.records import running, working
 from tests.support.record_world import RecordWorld
 
 pytestmark = [pytest.mark.integration]
@@ -18,7 +18,7 @@ def test_a_set_is_listed_linked_changed_settled_and_taken_back_on_each_database(
     world = RecordWorld(tmp_path, url=database_url)
     for number in range(1, 9):
         world.a.put(number=str(number), name=f"Asha {number}")
-    working.preview(world.set, actor="asha")
+    running.preview(world.set, actor="asha")
     done, undone = working.create_partners(
         world.set, [("a", f"a{number}") for number in range(1, 7)], actor="asha"
     )
@@ -28,7 +28,7 @@ def test_a_set_is_listed_linked_changed_settled_and_taken_back_on_each_database(
     world.a.edit("a2", city="Pune")
     world.b.edit("b2", city="Surat")
     del world.b.records["b3"]
-    counts = working.run(world.set, actor="asha").plan.counts
+    counts = running.run(world.set, actor="asha").plan.counts
     assert {name: count for name, count in counts.items() if count} == {
         "conflict": 1, "new": 1, "deleted": 1, "deactivated": 1, "synchronized": 3, "pending": 1,
     }  # fmt: skip
@@ -37,6 +37,6 @@ def test_a_set_is_listed_linked_changed_settled_and_taken_back_on_each_database(
     working.undo(world.set, 2, actor="asha")
     assert world.a.records["a2"]["city"] == "Pune"
     working.recreate(world.set, 3, actor="asha")
-    assert working.preview(world.set, actor="asha").plan.counts["synchronized"] == 5
-    assert [one["mode"] for one in working.runs(world.set)] == ["preview", "apply", "preview"]
+    assert running.preview(world.set, actor="asha").plan.counts["synchronized"] == 5
+    assert [one["mode"] for one in running.runs(world.set)] == ["preview", "apply", "preview"]
     world.close()

@@ -20,7 +20,7 @@ from sqlalchemy import select
 
 from clientsync.database import reading
 from clientsync.errors import InvalidInput
-from clientsync.records import store, working
+from clientsync.records import running, store, working
 from clientsync.records.planning import CATEGORIES, Link, Plan, plan
 from tests.support.record_world import Crash, FakeSide, RecordWorld, capitals, exact
 
@@ -84,23 +84,23 @@ class Records(RuleBasedStateMachine):
     @rule()
     def preview(self) -> None:
         before = self.held()
-        working.preview(self.world.set, actor="test")
+        running.preview(self.world.set, actor="test")
         assert self.held() == before
 
     @rule()
     def run(self) -> None:
-        self.whole(lambda: working.run(self.world.set, actor="test"))
+        self.whole(lambda: running.run(self.world.set, actor="test"))
 
     @rule(at=st.integers(0, 14))
     def run_and_crash(self, at: int) -> None:
-        self.crash(at, lambda: working.run(self.world.set, actor="test"))
+        self.crash(at, lambda: running.run(self.world.set, actor="test"))
 
     @rule(at=st.integers(0, 14), side=SIDES, pick=PICK, field=FIELD, value=NAMES)
     def run_while_somebody_edits(self, at: int, side: str, pick: int, field: str, value: str) -> None:
         self.world.calls.between = lambda: self.edit(side, pick, field, value)
         self.world.calls.left = at
         try:
-            self.whole(lambda: working.run(self.world.set, actor="test"))
+            self.whole(lambda: running.run(self.world.set, actor="test"))
         finally:
             self.world.calls.left, self.world.calls.between = -1, None
 
@@ -118,7 +118,7 @@ class Records(RuleBasedStateMachine):
     @rule(pick=PICK)
     def unlink_and_link_again(self, pick: int) -> None:
         """Nothing is written by it: no field of a record changes."""
-        with working.alone(self.world.set):
+        with running.alone(self.world.set):
             before = self.held()  # after what was left open has come to its end
         pair = self.links()[pick % len(self.links())]
         working.unlink(self.world.set, pair.link_id, actor="test")
@@ -301,7 +301,7 @@ class Records(RuleBasedStateMachine):
             done = self.approved()
         assert done.counts["conflict"] == done.counts["pending"] == done.counts["blocked"] == 0
         before, calls = self.held(), len(self.world.calls.log)
-        again = working.run(self.world.set, actor="test")
+        again = running.run(self.world.set, actor="test")
         assert again.plan.writes == ()
         assert self.held() == before
         assert not [one for one in self.world.calls.log[calls:] if one[1] in ("create", "update", "delete")]
@@ -309,12 +309,12 @@ class Records(RuleBasedStateMachine):
             assert store.open_intents(connection, "customers") == []
 
     def approved(self) -> Plan:
-        done = working.run(self.world.set, actor="test")
+        done = running.run(self.world.set, actor="test")
         if done.is_braked:
             before = self.held()
-            assert working.run(self.world.set, actor="test", approve="f" * 64).is_braked
+            assert running.run(self.world.set, actor="test", approve="f" * 64).is_braked
             assert self.held() == before
-            done = working.run(
-                self.world.set, actor="test", approve=working.preview(self.world.set, actor="test").plan.hash
+            done = running.run(
+                self.world.set, actor="test", approve=running.preview(self.world.set, actor="test").plan.hash
             )
         return done.plan

@@ -10,7 +10,7 @@ import pytest
 
 from clientsync.database import reading
 from clientsync.errors import InvalidInput
-from clientsync.records import executing, planning, store, working
+from clientsync.records import executing, planning, running, store, working
 from clientsync.records.planning import Record
 from tests.support.record_world import Crash, FakeSide, RecordWorld, capitals
 
@@ -81,9 +81,9 @@ def a_value_that_was_not_taken_counts_as_written(patch: Patch) -> None:
 
 def pair(world: RecordWorld, **values: str) -> int:
     a, b = world.a.put(**values), world.b.put(**values)
-    working.preview(world.set, actor="t")
+    running.preview(world.set, actor="t")
     made = working.link(world.set, a, b, actor="t")
-    working.run(world.set, actor="t")
+    running.run(world.set, actor="t")
     return made
 
 
@@ -91,15 +91,15 @@ def own_way_of_writing(world: RecordWorld) -> None:
     made = pair(world, number="1", name="Asha")
     working.resolve(world.set, made, {"name": "keep"}, actor="t")
     world.a.edit("a1", name="Asha Kumari")
-    working.run(world.set, actor="t")
-    assert working.preview(world.set, actor="t").plan.counts["synchronized"] == 1
+    running.run(world.set, actor="t")
+    assert running.preview(world.set, actor="t").plan.counts["synchronized"] == 1
 
 
 def both_edited(world: RecordWorld) -> None:
     pair(world, number="1", name="Asha")
     world.a.edit("a1", city="Pune")
     world.b.edit("b1", city="Surat")
-    working.run(world.set, actor="t")
+    running.run(world.set, actor="t")
     assert world.b.records["b1"]["city"] == "Surat"
 
 
@@ -107,40 +107,40 @@ def edited_in_between(world: RecordWorld) -> None:
     pair(world, number="1", name="Asha")
     world.a.edit("a1", city="Pune")
     world.calls.left, world.calls.between = 2, lambda: world.b.edit("b1", city="Surat")
-    working.run(world.set, actor="t")
+    running.run(world.set, actor="t")
     assert world.b.records["b1"]["city"] == "Surat"
 
 
 def crash_after_a_record_was_made(world: RecordWorld) -> None:
     world.a.put(number="1", name="Asha")
-    working.preview(world.set, actor="t")
+    running.preview(world.set, actor="t")
     world.calls.left = 4
     with pytest.raises(Crash):
         working.create_partners(world.set, [("a", "a1")], actor="t")
     world.calls.left = -1
     world.free()
-    working.run(world.set, actor="t")
+    running.run(world.set, actor="t")
     assert len(world.b.records) == 1
 
 
 def a_page_is_missing(world: RecordWorld) -> None:
     pair(world, number="1", name="Asha")
     world.b.hidden = {"b1"}
-    assert working.run(world.set, actor="t").plan.counts["deleted"] == 0
+    assert running.run(world.set, actor="t").plan.counts["deleted"] == 0
 
 
 def a_side_is_empty(world: RecordWorld) -> None:
     pair(world, number="1", name="Asha")
     world.b.records.clear()
-    assert working.run(world.set, actor="t").is_braked
+    assert running.run(world.set, actor="t").is_braked
 
 
 def a_field_is_ignored(world: RecordWorld) -> None:
     pair(world, number="1", name="Asha")
     world.b.deaf = {"city"}
     world.a.edit("a1", city="Pune")
-    working.run(world.set, actor="t")
-    assert working.preview(world.set, actor="t").plan.counts["pending"] == 1
+    running.run(world.set, actor="t")
+    assert running.preview(world.set, actor="t").plan.counts["pending"] == 1
 
 
 CASES: list[tuple[Callable[[Patch], None], Callable[[RecordWorld], None]]] = [

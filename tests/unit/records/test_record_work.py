@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clientsync.errors import AlreadyRunning, InvalidInput
-from clientsync.records import working
+from clientsync.records import running, working
 from clientsync.records.planning import CATEGORIES
 from clientsync.records.store import Outdated
 from tests.support.record_world import Crash, RecordWorld, capitals
@@ -25,7 +25,7 @@ def world(tmp_path: Path) -> Iterator[RecordWorld]:
 def pair(world: RecordWorld, **values: str) -> int:
     """Make a record on both sides with the same values, and link them."""
     a, b = world.a.put(**values), world.b.put(**values)
-    working.preview(world.set, actor="asha")
+    running.preview(world.set, actor="asha")
     return working.link(world.set, a, b, actor="asha")
 
 
@@ -48,7 +48,7 @@ def test_every_category_of_the_window_is_shown_with_the_record_that_belongs_to_i
     world.b.put(number="7", name="Gita S")
     moved = pair(world, number="8", name="Hema")
     world.a.edit("a6", city="Pune")
-    found = working.preview(world.set, actor="asha").plan
+    found = running.preview(world.set, actor="asha").plan
     by_category = {row.category: row for row in found.rows}
     assert set(by_category) == set(CATEGORIES)
     assert by_category["conflict"].link_id == conflict
@@ -61,14 +61,14 @@ def test_every_category_of_the_window_is_shown_with_the_record_that_belongs_to_i
 
 def test_what_changed_on_one_side_flows_and_a_second_run_writes_nothing(world: RecordWorld) -> None:
     pair(world, number="1", name="Asha")
-    working.run(world.set, actor="asha")
+    running.run(world.set, actor="asha")
     world.a.edit("a1", city="Pune", phone="98200 12345")
-    done = working.run(world.set, actor="asha")
+    done = running.run(world.set, actor="asha")
     assert done.done == 1
     assert world.b.records["b1"]["city"] == "Pune"
     assert world.b.records["b1"]["phone"] == "+919820012345"
     world.calls.log.clear()
-    again = working.run(world.set, actor="asha")
+    again = running.run(world.set, actor="asha")
     assert (again.done, again.plan.writes, writes(world)) == (0, (), [])
     assert again.plan.counts["synchronized"] == 1
 
@@ -79,30 +79,30 @@ def test_a_system_that_writes_in_its_own_way_makes_no_endless_difference(tmp_pat
     _, (undone,) = working.resolve(world.set, 1, {"name": "a"}, actor="asha")
     assert undone.reason == "not taken by System b: name"
     working.resolve(world.set, 1, {"name": "keep"}, actor="asha")
-    assert working.preview(world.set, actor="asha").plan.counts["synchronized"] == 1
+    assert running.preview(world.set, actor="asha").plan.counts["synchronized"] == 1
     world.a.edit("a1", name="Asha Kumari")
-    assert working.run(world.set, actor="asha").done == 1
+    assert running.run(world.set, actor="asha").done == 1
     assert world.b.records["b1"]["name"] == "ASHA KUM"
     world.calls.log.clear()
-    assert working.run(world.set, actor="asha").plan.counts["synchronized"] == 1
+    assert running.run(world.set, actor="asha").plan.counts["synchronized"] == 1
     assert writes(world) == []
     world.close()
 
 
 def test_a_choice_is_written_to_both_sides_and_taken_back_with_what_was_lost(world: RecordWorld) -> None:
     link_id = pair(world, number="1", name="Asha", city="Pune")
-    working.run(world.set, actor="asha")
+    running.run(world.set, actor="asha")
     world.a.edit("a1", name="Asha K", city="Nagpur")
     world.b.edit("b1", name="Asha L", city="Surat")
-    working.preview(world.set, actor="asha")
+    running.preview(world.set, actor="asha")
     working.resolve(world.set, link_id, {"name": "a", "city": ":Thane"}, actor="asha")
     assert world.a.records["a1"]["city"] == world.b.records["b1"]["city"] == "Thane"
     assert world.b.records["b1"]["name"] == "Asha K"
-    assert working.preview(world.set, actor="asha").plan.counts["synchronized"] == 1
+    assert running.preview(world.set, actor="asha").plan.counts["synchronized"] == 1
     working.undo(world.set, link_id, actor="asha")
     assert (world.a.records["a1"]["name"], world.a.records["a1"]["city"]) == ("Asha K", "Nagpur")
     assert (world.b.records["b1"]["name"], world.b.records["b1"]["city"]) == ("Asha L", "Surat")
-    assert working.preview(world.set, actor="asha").plan.counts["conflict"] == 1
+    assert running.preview(world.set, actor="asha").plan.counts["conflict"] == 1
     with pytest.raises(InvalidInput, match="no choice"):
         working.undo(world.set, link_id, actor="asha")
 
@@ -110,7 +110,7 @@ def test_a_choice_is_written_to_both_sides_and_taken_back_with_what_was_lost(wor
 def test_a_choice_is_not_taken_back_over_somebodys_edit(world: RecordWorld) -> None:
     link_id = pair(world, number="1", name="Asha")
     world.b.edit("b1", name="Asha L")
-    working.preview(world.set, actor="asha")
+    running.preview(world.set, actor="asha")
     working.resolve(world.set, link_id, {"name": "a"}, actor="asha")
     world.b.edit("b1", name="Asha M")
     with pytest.raises(InvalidInput, match="changed on side b"):
@@ -120,52 +120,52 @@ def test_a_choice_is_not_taken_back_over_somebodys_edit(world: RecordWorld) -> N
 
 def test_a_field_that_the_target_ignores_is_told_and_stays_open(world: RecordWorld) -> None:
     pair(world, number="1", name="Asha")
-    working.run(world.set, actor="asha")
+    running.run(world.set, actor="asha")
     world.a.edit("a1", city="Pune", street="MG Road")
     world.b.deaf = {"street"}
-    done = working.run(world.set, actor="asha")
+    done = running.run(world.set, actor="asha")
     (undone,) = done.undone
     assert (undone.state, undone.reason) == ("failed", "not taken by System b: street")
-    (row,) = [one for one in working.preview(world.set, actor="asha").plan.rows if one.category == "pending"]
+    (row,) = [one for one in running.preview(world.set, actor="asha").plan.rows if one.category == "pending"]
     assert [one.name for one in row.fields] == ["street"]
 
 
 def test_an_edit_between_listing_and_writing_is_never_overwritten(world: RecordWorld) -> None:
     pair(world, number="1", name="Asha")
-    working.run(world.set, actor="asha")
+    running.run(world.set, actor="asha")
     world.a.edit("a1", city="Pune")
     world.calls.left, world.calls.between = 2, lambda: world.b.edit("b1", city="Surat")
-    done = working.run(world.set, actor="asha")
+    done = running.run(world.set, actor="asha")
     assert [(one.state, one.reason) for one in done.undone] == [
         ("stale", "the record was changed in the meantime")
     ]
     assert world.b.records["b1"]["city"] == "Surat"
-    assert working.preview(world.set, actor="asha").plan.counts["conflict"] == 1
+    assert running.preview(world.set, actor="asha").plan.counts["conflict"] == 1
 
 
 @pytest.mark.parametrize("at", range(12))
 def test_a_partner_is_made_once_wherever_the_process_ends(world: RecordWorld, at: int) -> None:
     world.a.put(number="1", name="Asha")
     world.a.put(number="2", name="Bela")
-    working.preview(world.set, actor="asha")
+    running.preview(world.set, actor="asha")
     world.calls.left = at
     try:
         working.create_partners(world.set, [("a", "a1"), ("a", "a2")], actor="asha")
     except Crash:
         world.free()
     world.calls.left = -1
-    done = working.run(world.set, actor="asha")
+    done = running.run(world.set, actor="asha")
     left = [row for row in done.plan.rows if row.category == "new"]
     if left:
         working.create_partners(world.set, [("a", row.a) for row in left], actor="asha")
     assert sorted(row["number"] for row in world.b.records.values()) == ["1", "2"]
-    assert working.preview(world.set, actor="asha").plan.counts["synchronized"] == 2
+    assert running.preview(world.set, actor="asha").plan.counts["synchronized"] == 2
 
 
 def test_a_partner_is_not_made_under_a_number_that_is_taken(world: RecordWorld) -> None:
     world.a.put(number="1", name="Asha")
     world.b.put(number="1", name="Somebody")
-    working.preview(world.set, actor="asha")
+    running.preview(world.set, actor="asha")
     done, undone = working.create_partners(world.set, [("a", "a1")], actor="asha")
     assert (done, undone[0].reason) == (0, "number 1 is taken on side b: link it")
     assert len(world.b.records) == 1
@@ -175,25 +175,25 @@ def test_a_deleted_record_stays_listed_until_it_is_gone_on_both_sides_or_made_an
     world: RecordWorld,
 ) -> None:
     first, second = pair(world, number="1", name="Asha"), pair(world, number="2", name="Bela")
-    working.run(world.set, actor="asha")
+    running.run(world.set, actor="asha")
     del world.b.records["b1"]
     del world.a.records["a2"]
     for _ in range(2):
-        assert working.run(world.set, actor="asha").plan.counts["deleted"] == 2
+        assert running.run(world.set, actor="asha").plan.counts["deleted"] == 2
     working.delete_other(world.set, first, actor="asha")
     assert "a1" not in world.a.records
     working.recreate(world.set, second, actor="asha")
     assert [row["name"] for row in world.a.records.values()] == ["Bela"]
-    counts = working.preview(world.set, actor="asha").plan.counts
+    counts = running.preview(world.set, actor="asha").plan.counts
     assert (counts["synchronized"], counts["deleted"], counts["new"]) == (1, 0, 0)
 
 
 def test_a_survivor_that_changed_is_told_and_not_deleted_when_it_changes_again(world: RecordWorld) -> None:
     link_id = pair(world, number="1", name="Asha")
-    working.run(world.set, actor="asha")
+    running.run(world.set, actor="asha")
     del world.b.records["b1"]
     world.a.edit("a1", city="Pune")
-    (row,) = working.preview(world.set, actor="asha").plan.rows
+    (row,) = running.preview(world.set, actor="asha").plan.rows
     assert (row.category, row.survivor_changed) == ("deleted", True)
     world.a.edit("a1", city="Surat")
     done, undone = working.delete_other(world.set, link_id, actor="asha")
@@ -204,21 +204,21 @@ def test_a_survivor_that_changed_is_told_and_not_deleted_when_it_changes_again(w
 def test_a_brake_writes_nothing_until_that_very_plan_is_approved(world: RecordWorld) -> None:
     for number in range(8):
         pair(world, number=str(number + 1), name=f"Asha {number}")
-    working.run(world.set, actor="asha")
+    running.run(world.set, actor="asha")
     world.a.edit("a8", city="Pune")
     for number in range(1, 8):
         del world.b.records[f"b{number}"]
-    stopped = working.run(world.set, actor="asha")
+    stopped = running.run(world.set, actor="asha")
     assert stopped.is_braked
     assert stopped.plan.brakes == ("7 of 8 linked records are missing on side b",)
     world.b.edit("b8", street="MG Road")
-    assert working.run(world.set, actor="asha", approve=stopped.plan.hash).is_braked
+    assert running.run(world.set, actor="asha", approve=stopped.plan.hash).is_braked
     assert world.b.records["b8"]["city"] == ""
-    now = working.preview(world.set, actor="asha").plan
-    let = working.run(world.set, actor="asha", approve=now.hash)
+    now = running.preview(world.set, actor="asha").plan
+    let = running.run(world.set, actor="asha", approve=now.hash)
     assert not let.is_braked
     assert world.b.records["b8"]["city"] == "Pune"
-    assert working.runs(world.set)[0]["approved_by"] == "asha"
+    assert running.runs(world.set)[0]["approved_by"] == "asha"
 
 
 @pytest.mark.parametrize("how", ["empty", "scope", "incomplete"])
@@ -227,7 +227,7 @@ def test_a_side_that_was_not_listed_as_before_never_makes_records_deleted(
 ) -> None:
     pair(world, number="1", name="Asha")
     pair(world, number="2", name="Bela")
-    working.run(world.set, actor="asha")
+    running.run(world.set, actor="asha")
     if how == "empty":
         world.b.records.clear()
     elif how == "scope":
@@ -235,7 +235,7 @@ def test_a_side_that_was_not_listed_as_before_never_makes_records_deleted(
         del world.b.records["b1"]
     else:
         world.b.hidden = {"b1"}
-    done = working.run(world.set, actor="asha")
+    done = running.run(world.set, actor="asha")
     assert writes(world) == []
     assert done.is_braked is (how != "incomplete")
     assert (done.plan.counts["deleted"] > 0) is (how == "empty")
@@ -243,18 +243,18 @@ def test_a_side_that_was_not_listed_as_before_never_makes_records_deleted(
 
 def test_a_pair_is_unlinked_and_linked_again_without_a_write(world: RecordWorld) -> None:
     link_id = pair(world, number="1", name="Asha")
-    working.run(world.set, actor="asha")
+    running.run(world.set, actor="asha")
     working.unlink(world.set, link_id, actor="asha")
-    assert working.run(world.set, actor="asha").plan.counts["new"] == 2
+    assert running.run(world.set, actor="asha").plan.counts["new"] == 2
     working.link(world.set, "a1", "b1", actor="asha")
-    assert working.run(world.set, actor="asha").plan.counts["synchronized"] == 1
+    assert running.run(world.set, actor="asha").plan.counts["synchronized"] == 1
     assert writes(world) == []
 
 
 def test_a_person_who_looked_at_an_older_state_of_a_pair_is_told(world: RecordWorld) -> None:
     link_id = pair(world, number="1", name="Asha")
     world.b.edit("b1", name="Asha L")
-    working.preview(world.set, actor="asha")
+    running.preview(world.set, actor="asha")
     working.resolve(world.set, link_id, {"name": "b"}, actor="asha", version=1)
     with pytest.raises(Outdated):
         working.resolve(world.set, link_id, {"name": "a"}, actor="bela", version=1)
@@ -262,11 +262,11 @@ def test_a_person_who_looked_at_an_older_state_of_a_pair_is_told(world: RecordWo
 
 def test_a_record_that_is_left_alone_is_never_written_and_can_be_taken_up_again(world: RecordWorld) -> None:
     world.a.put(number="1", name="Asha")
-    working.preview(world.set, actor="asha")
+    running.preview(world.set, actor="asha")
     working.ignore(world.set, "a", "a1", actor="asha")
-    assert working.run(world.set, actor="asha").plan.counts["deactivated"] == 1
+    assert running.run(world.set, actor="asha").plan.counts["deactivated"] == 1
     working.ignore(world.set, "a", "a1", actor="asha", is_ignored=False)
-    assert working.run(world.set, actor="asha").plan.counts["new"] == 1
+    assert running.run(world.set, actor="asha").plan.counts["new"] == 1
 
 
 def test_what_is_asked_wrongly_is_refused_with_what_is_valid(world: RecordWorld) -> None:
@@ -286,7 +286,7 @@ def test_what_is_asked_wrongly_is_refused_with_what_is_valid(world: RecordWorld)
             work()
     world.b.actions = ()
     world.a.put(number="2", name="Bela")
-    working.preview(world.set, actor="asha")
+    running.preview(world.set, actor="asha")
     with pytest.raises(InvalidInput, match="cannot create records"):
         working.create_partners(world.set, [("a", "a2")], actor="x")
 
@@ -294,16 +294,16 @@ def test_what_is_asked_wrongly_is_refused_with_what_is_valid(world: RecordWorld)
 def test_a_long_run_keeps_its_turn_and_a_second_one_is_refused_all_the_while(
     world: RecordWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(working, "LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(running, "LEASE_SECONDS", 0.3)
     for number in range(1, 6):
         world.a.put(number=str(number), name=f"Asha {number}")
-    working.preview(world.set, actor="asha")
+    running.preview(world.set, actor="asha")
     refused = []
 
     def slowly(done: int, all_: int) -> None:
         time.sleep(0.2)
         with pytest.raises(AlreadyRunning):
-            working.run(world.set, actor="bela")
+            running.run(world.set, actor="bela")
         refused.append(done)
 
     records = [("a", f"a{number}") for number in range(1, 6)]
@@ -314,17 +314,17 @@ def test_a_long_run_keeps_its_turn_and_a_second_one_is_refused_all_the_while(
 def test_a_run_that_was_away_for_too_long_stops_when_another_one_has_taken_over(
     world: RecordWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(working, "LEASE_SECONDS", 0.1)
+    monkeypatch.setattr(running, "LEASE_SECONDS", 0.1)
     for number in range(1, 4):
         world.a.put(number=str(number), name=f"Asha {number}")
-    working.preview(world.set, actor="asha")
+    running.preview(world.set, actor="asha")
 
     def away(done: int, all_: int) -> None:
         time.sleep(0.2)
-        working.run(world.set, actor="bela")  # finds the open intents, and finishes them
+        running.run(world.set, actor="bela")  # finds the open intents, and finishes them
 
     records = [("a", f"a{number}") for number in range(1, 4)]
     with pytest.raises(AlreadyRunning, match="taken over"):
         working.create_partners(world.set, records, actor="asha", progress=away)
     assert sorted(row["number"] for row in world.b.records.values()) == ["1", "2", "3"]
-    assert working.preview(world.set, actor="asha").plan.counts["synchronized"] == 3
+    assert running.preview(world.set, actor="asha").plan.counts["synchronized"] == 3

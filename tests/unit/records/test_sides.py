@@ -13,7 +13,7 @@ from clientsync.config import ProviderSettings, Settings
 from clientsync.database import open_engine, upgrade
 from clientsync.errors import InvalidInput, SourceError
 from clientsync.http.client import HttpClient
-from clientsync.records import working
+from clientsync.records import running, working
 from clientsync.records.executing import RecordSet
 from clientsync.records.file_side import FileSide
 from clientsync.records.rest_side import RestSide
@@ -87,10 +87,10 @@ def test_a_refused_row_keeps_its_pair_from_being_called_deleted(tmp_path: Path, 
     side = file_side(listed, is_writable=False)
     of = RecordSet("customers", world.set.entity, side, world.b, world.engine, "three_way")
     world.b.put(number="1", name="Asha")
-    working.preview(of, actor="asha")
+    running.preview(of, actor="asha")
     working.link(of, "1", "b1", actor="asha")
     listed.write_text(listed.read_text().replace("1,Asha", "1,=Asha"))
-    outcome = working.run(of, actor="asha")
+    outcome = running.run(of, actor="asha")
     assert outcome.refused == [("a", "row 2", "Name begins like a formula")]
     assert outcome.plan.counts["deleted"] == 0
     world.close()
@@ -150,13 +150,13 @@ def test_a_system_that_fails_half_way_leaves_both_as_the_plan_says_or_as_they_we
     of = RecordSet("customers", world.set.entity, world.a, rest, world.engine, "three_way")
     for number in range(1, 6):
         world.a.put(number=str(number), name=f"Asha {number}")
-    working.preview(of, actor="asha")
+    running.preview(of, actor="asha")
     system.system.fail_after = 2
     with pytest.raises(SourceError):
         working.create_partners(of, [("a", f"a{number}") for number in range(1, 6)], actor="asha")
     assert len(system.system.records["customers"]) == 2
     system.system.fail_after = -1
-    done = working.run(of, actor="asha")
+    done = running.run(of, actor="asha")
     assert done.done == 3
     assert done.plan.counts["synchronized"] == 5
     assert sorted(row["number"] for row in system.system.records["customers"].values()) == list("12345")
