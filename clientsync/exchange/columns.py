@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, MetaData, inspect, text
+from sqlalchemy import Connection, MetaData, exists, inspect, select, text, update
+
+from clientsync.exchange import tables as t
 
 
 def add_missing_columns(connection: Connection, tables: MetaData, schema: str | None = None) -> list[str]:
@@ -29,3 +31,15 @@ def add_missing_columns(connection: Connection, tables: MetaData, schema: str | 
             )
             added.append(f"{table.name}.{column.name}")
     return added
+
+
+def fill_marks(connection: Connection) -> None:
+    """Fill the columns of marks that came later out of the inbox, in which their documents still lie."""
+    same = (t.inbox.c.peer == t.applied.c.origin, t.inbox.c.document_id == t.applied.c.document_id)
+    for name in ("doc_type", "key", "business_date", "quantity", "net", "tax", "tender"):
+        found = select(t.inbox.c[name]).where(*same).limit(1).scalar_subquery()
+        connection.execute(
+            update(t.applied).values({name: found}).where(exists().where(*same).correlate(t.applied))
+        )
+    skipped = exists().where(*same, t.inbox.c.state == "SKIPPED").correlate(t.applied)
+    connection.execute(update(t.applied).values(has_effect=0).where(skipped))

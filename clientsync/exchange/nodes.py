@@ -21,7 +21,7 @@ from clientsync.database import reading, writing
 from clientsync.errors import AlreadyRunning, InvalidInput, LeaseLost
 from clientsync.exchange import tables as t
 from clientsync.exchange.catalogue import HEAD_OFFICE, Catalogue
-from clientsync.exchange.columns import add_missing_columns
+from clientsync.exchange.columns import add_missing_columns, fill_marks
 from clientsync.exchange.documents import canonical
 from clientsync.exchange.envelopes import Signer
 
@@ -122,7 +122,8 @@ def prepare(
     """
     with writing(engine) as connection:
         t.NODE.create_all(connection)
-        add_missing_columns(connection, t.NODE)
+        if "sync_applied.doc_type" in add_missing_columns(connection, t.NODE):
+            fill_marks(connection)
         there = connection.execute(select(t.node.c.node_id)).scalars().all()
         if there and there != [node_id]:
             raise InvalidInput(f"This database belongs to node {there[0]}, not to {node_id}.")

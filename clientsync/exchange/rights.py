@@ -73,17 +73,18 @@ _POLICIES = (
     ("mb_heartbeat", "SELECT", f"node_id = {_ME} OR {_IS_HO} OR (node_id = 'HO' AND {_ME} IS NOT NULL)"),
     ("mb_heartbeat", "INSERT", f"node_id = {_ME}"),
 )
-_CHECKS = (
-    "ALTER TABLE mailbox.mb_body ADD CONSTRAINT mb_body_digest CHECK (sha = encode(sha256(bytes), 'hex'))",
-    "ALTER TABLE mailbox.mb_batch ADD CONSTRAINT mb_batch_body FOREIGN KEY (body_scope, body_sha)"
+_CHECKS = {
+    "mb_body_digest": "ALTER TABLE mailbox.mb_body ADD CONSTRAINT mb_body_digest"
+    " CHECK (sha = encode(sha256(bytes), 'hex'))",
+    "mb_batch_body": "ALTER TABLE mailbox.mb_batch ADD CONSTRAINT mb_batch_body FOREIGN KEY (body_scope, body_sha)"
     " REFERENCES mailbox.mb_body (scope, sha)",
-    "ALTER TABLE mailbox.mb_ack ADD CONSTRAINT mb_ack_batch FOREIGN KEY (sender, receiver, epoch, seq)"
-    " REFERENCES mailbox.mb_batch (sender, receiver, epoch, seq)",
-)
+    "mb_ack_batch": "ALTER TABLE mailbox.mb_ack ADD CONSTRAINT mb_ack_batch"
+    " FOREIGN KEY (sender, receiver, epoch, seq) REFERENCES mailbox.mb_batch (sender, receiver, epoch, seq)",
+}
 
 
 def prepare_mailbox(engine: Engine) -> bool:
-    """Make the tables, functions and policies of the mailbox; return whether they were made now.
+    """Make the tables, functions and policies of the mailbox, or bring them up to date; return whether it is new.
 
     Args:
         engine: of the web database, with a login that may create schemas and roles; on SQLite only the tables are made.
@@ -98,13 +99,12 @@ def prepare_mailbox(engine: Engine) -> bool:
         return True
     translated = engine.execution_options(schema_translate_map={None: SCHEMA})
     with writing(translated) as connection:
-        if connection.execute(text("SELECT to_regclass('mailbox.mb_batch')")).scalar_one() is not None:
-            add_missing_columns(connection, MAILBOX, SCHEMA)
-            _let_head_office_purge(connection)
-            return False
-        connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+        is_new = connection.execute(text("SELECT to_regclass('mailbox.mb_batch')")).scalar_one() is None
+        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         MAILBOX.create_all(connection)
-        for statement in (*_FUNCTIONS, *_CHECKS):
+        add_missing_columns(connection, MAILBOX, SCHEMA)
+        there = set(connection.execute(text("SELECT conname FROM pg_constraint")).scalars())
+        for statement in (*_FUNCTIONS, *(check for name, check in _CHECKS.items() if name not in there)):
             connection.execute(text(statement))
         if not _has_role(connection, _GROUP):
             connection.execute(text(f"CREATE ROLE {_GROUP} NOLOGIN"))
@@ -114,30 +114,23 @@ def prepare_mailbox(engine: Engine) -> bool:
             connection.execute(text(f"ALTER TABLE {SCHEMA}.{table} ENABLE ROW LEVEL SECURITY"))
             connection.execute(text(f"ALTER TABLE {SCHEMA}.{table} FORCE ROW LEVEL SECURITY"))
             connection.execute(text(f"GRANT SELECT, INSERT ON {SCHEMA}.{table} TO {_GROUP}"))
+            for action in ("SELECT", "DELETE"):  # the purge is the owner's, and policies bind the owner too
+                _put_policy(
+                    connection, table, f"owner_{action.lower()}", action, "CURRENT_USER", "USING (true)"
+                )
         for table, action, rule in _POLICIES:
             clause = "USING" if action == "SELECT" else "WITH CHECK"
-            connection.execute(
-                text(
-                    f"CREATE POLICY {table}_{action.lower()} ON {SCHEMA}.{table}"
-                    f" FOR {action} TO {_GROUP} {clause} ({rule})"
-                )
-            )
-        _let_head_office_purge(connection)
-    return True
+            _put_policy(connection, table, action.lower(), action, _GROUP, f"{clause} ({rule})")
+        connection.execute(text(_PURGE))
+        connection.execute(text("REVOKE ALL ON FUNCTION mailbox.mb_purge(text, boolean) FROM PUBLIC"))
+        connection.execute(text(f"GRANT EXECUTE ON FUNCTION mailbox.mb_purge(text, boolean) TO {_GROUP}"))
+    return is_new
 
 
-def _let_head_office_purge(connection: Connection) -> None:
-    """Make the function by which the head office purges: as the owner of the tables, whom policies bind too."""
-    connection.execute(text(_PURGE))
-    connection.execute(text("REVOKE ALL ON FUNCTION mailbox.mb_purge(text, boolean) FROM PUBLIC"))
-    connection.execute(text(f"GRANT EXECUTE ON FUNCTION mailbox.mb_purge(text, boolean) TO {_GROUP}"))
-    for table in _TABLES:
-        for action in ("SELECT", "DELETE"):
-            name = f"{table}_owner_{action.lower()}"
-            connection.execute(text(f"DROP POLICY IF EXISTS {name} ON {SCHEMA}.{table}"))
-            connection.execute(
-                text(f"CREATE POLICY {name} ON {SCHEMA}.{table} FOR {action} TO CURRENT_USER USING (true)")
-            )
+def _put_policy(connection: Connection, table: str, name: str, action: str, role: str, rule: str) -> None:
+    place = f"{table}_{name} ON {SCHEMA}.{table}"
+    connection.execute(text(f"DROP POLICY IF EXISTS {place}"))
+    connection.execute(text(f"CREATE POLICY {place} FOR {action} TO {role} {rule}"))
 
 
 def register(engine: Engine, node_id: str) -> tuple[str, str]:

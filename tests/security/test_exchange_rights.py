@@ -228,3 +228,21 @@ def test_a_mailbox_whose_owner_is_no_superuser_works_and_is_purged(
             connection.execute(text(f"DROP OWNED BY {role}"))
             connection.execute(text(f"DROP ROLE {role}"))
     top.dispose()
+
+
+def test_a_mailbox_of_an_earlier_version_is_brought_up_to_date_with_its_rights(
+    posted: Posted, owner: Engine
+) -> None:
+    with owner.begin() as connection:
+        connection.execute(text("DROP FUNCTION mailbox.mb_purge"))
+        connection.execute(text("DROP TABLE mailbox.mb_settled"))
+        connection.execute(text("ALTER TABLE mailbox.mb_ack DROP COLUMN hash"))
+    assert not prepare_mailbox(owner)
+    posted.world.bill("S1", "S1-2")
+    for name in ("S1", HEAD_OFFICE, "S1"):
+        assert not posted.sync(name).failures
+    assert {one["status"] for one in sent(posted.world.nodes["S1"])} == {"PROCESSED"}
+    with pytest.raises(DBAPIError, match="row-level security"):
+        posted.run("S1", "INSERT INTO mailbox.mb_settled VALUES ('S2', 'HO', 9, 9, '')")
+    with pytest.raises(DBAPIError, match="permission denied"):
+        posted.run("S1", "DELETE FROM mailbox.mb_settled")

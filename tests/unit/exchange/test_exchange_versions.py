@@ -11,9 +11,11 @@ from sqlalchemy import text
 from clientsync.exchange import tables as t
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.columns import add_missing_columns
+from clientsync.exchange.lists import received_totals
 from clientsync.exchange.loaded import loads_received
 from clientsync.exchange.loading import start
 from clientsync.exchange.mailbox import Mailbox
+from clientsync.exchange.series import Gap, gaps_received
 from clientsync.exchange.syncing import ExchangeRefused
 from connectors.retail import tables as retail
 from tests.support.exchange_world import World
@@ -125,3 +127,25 @@ def test_columns_that_came_later_are_added_to_tables_of_an_earlier_version(world
     world.rounds(3)
     assert {row["state"] for row in world.rows("S1", t.batch_out)} == {"PROCESSED"}
     assert {row["has_effect"] for row in world.rows("S1", t.applied)} == {1}
+
+
+def test_totals_of_documents_that_came_before_the_tables_were_brought_up_to_date_stay(world: World) -> None:
+    world.item("I1")
+    world.rounds(2)
+    for number in range(3):
+        world.bill("S1", f"S1-{number}")
+    world.rounds(2)
+    office = world.nodes[HEAD_OFFICE]
+    before = received_totals(office, "S1"), gaps(world)
+    with office.engine.begin() as connection:
+        connection.execute(text("DROP INDEX sync_applied_day"))
+        for column in t.applied.columns:
+            if column.name not in ("origin", "document_id", "sha256", "applied_at"):
+                connection.execute(text(f"ALTER TABLE sync_applied DROP COLUMN {column.name}"))
+    world.prepare(HEAD_OFFICE)
+    assert (received_totals(office, "S1"), gaps(world)) == before
+
+
+def gaps(world: World) -> list[Gap]:
+    with world.nodes[HEAD_OFFICE].engine.connect() as connection:
+        return gaps_received(connection, "S1", "bill")
