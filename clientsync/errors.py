@@ -2,7 +2,7 @@
 
     SyncError(code, scope, outcome, is_retryable, message, next_step)
     ├ ConfigError            the operator must act                      usage errors exit with code 2
-    │   UnknownName UnknownModule UnknownClient InvalidPeriod InvalidInput MissingSecret InvalidSpec
+    │   UnknownName UnknownModule UnknownClient InvalidPeriod InvalidInput MissingSecret InvalidSpec Outdated
     ├ SourceError            the outside system
     │ ├ RetryableSourceError SourceUnavailable SourceTimeout TruncatedResponse RateLimited GenerationFailed
     │ ├ WaitingSource        FileQueued TooEarly NotGenerated ProviderAtCapacity AccountLocked DualLogin
@@ -15,6 +15,7 @@
     ├ SuspectData            a person decides                           IdentityMismatch TotalsDisagree
     │                                                                   SourceSuddenlyEmpty TooManyBadRows
     ├ WarehouseError         WarehouseUnavailable OutOfSpace IntegrityBroken
+    ├ NotAllowed ExchangeRefused SideRefused                            a person, a node, a record of a side
     └ RunSignal              not failures                               StopRequested LeaseLost AlreadyRunning
 
 A class builds its message from typed arguments and never contains a payload, a URL query or a secret.
@@ -115,6 +116,13 @@ class InvalidInput(ConfigError):
     """A file or a value from the user cannot be read as what it should be."""
 
     code = "INVALID_INPUT"
+
+
+class Outdated(InvalidInput):
+    """Another person changed this in the meantime."""
+
+    code = "OUTDATED"
+    next_step = "Look at it again, then decide."
 
 
 class MissingSecret(ConfigError):
@@ -541,3 +549,30 @@ class AlreadyRunning(RunSignal):
 
     code = "ALREADY_RUNNING"
     next_step = "None: the other run does the work; start again when it has ended."
+
+
+# --- two sides of one thing ------------------------------------------------------------------------
+
+
+class ExchangeRefused(SyncError):
+    """Head office and store must not exchange: their versions or clocks differ, or this database was replaced."""
+
+    code = "EXCHANGE_REFUSED"
+    scope = Scope.RUN
+    next_step = "Do what the message says, then sync again; nothing is lost meanwhile."
+
+
+class NotAllowed(SyncError):
+    """The person who is logged in lacks a right at this node."""
+
+    code = "NOT_ALLOWED"
+    scope = Scope.RUN
+    next_step = "Ask an administrator for the right, or to do it."
+
+
+class SideRefused(SyncError):
+    """One of two systems with records does not take what it was given; the record is left as it was."""
+
+    code = "SIDE_REFUSED"
+    scope = Scope.ROW
+    next_step = "Correct the record, or its mapping, as the message says; the next run tries it again."

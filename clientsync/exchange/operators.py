@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from clientsync.database import reading, writing
-from clientsync.errors import InvalidInput, SyncError
+from clientsync.errors import InvalidInput, NotAllowed
 from clientsync.exchange import tables as t
 from clientsync.exchange.nodes import note_audit
 from clientsync.logins import person
@@ -20,10 +20,6 @@ RIGHTS = {
     ADMINISTRATOR: "leave out, correct, load, purge, take over, and give rights",
 }
 """Rights with what they allow."""
-
-
-class NotAllowed(SyncError):
-    """The person who is logged in lacks a right."""
 
 
 def rights_of(engine: Engine) -> dict[str, list[str]]:

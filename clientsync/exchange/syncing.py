@@ -15,7 +15,7 @@ from uuid import uuid4
 from sqlalchemy import func, insert, select, update
 
 from clientsync.database import reading
-from clientsync.errors import InvalidInput, LeaseLost, SyncError
+from clientsync.errors import ExchangeRefused, InvalidInput, LeaseLost, SyncError
 from clientsync.exchange import tables as t
 from clientsync.exchange.answering import answer
 from clientsync.exchange.applying import OPEN, apply
@@ -47,10 +47,6 @@ from clientsync.exchange.watching import watch
 Progress = Callable[[str, int], None]
 PHASES = ("receive", "apply", "answer", "collect", "pack", "load", "upload")
 """The phases of a sync in their order, as ``progress`` names them."""
-
-
-class ExchangeRefused(SyncError):
-    """The sync must not run: versions do not fit, or another database has taken the place of this one."""
 
 
 @dataclass

@@ -16,10 +16,11 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from clientsync.clock import now
 from clientsync.crash import crash_point
 from clientsync.database import reading, writing
+from clientsync.errors import SideRefused
 from clientsync.records import store
 from clientsync.records.entities import Entity
 from clientsync.records.planning import Record, Write, hash_of, other
-from clientsync.records.sides import Side, SideRefused
+from clientsync.records.sides import Side
 
 Progress = Callable[[int, int], None]
 

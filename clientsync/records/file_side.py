@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clientsync.clients.tabular import lines_of
-from clientsync.errors import InvalidInput
+from clientsync.errors import InvalidInput, SideRefused
 from clientsync.records.planning import hash_of
-from clientsync.records.sides import ACTIONS, Listed, SideRefused
+from clientsync.records.sides import ACTIONS, Listed
 
 _FORMULA = re.compile(r"[=@]|[+-](?![0-9 ()])")
 """How a cell begins that a spreadsheet would calculate; a telephone number with its country code is none."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from clientsync.errors import ContractChanged, SourceError
+from clientsync.errors import ContractChanged, SideRefused, SourceError
 from clientsync.http.client import HttpClient, Reply
 from clientsync.records.planning import hash_of
-from clientsync.records.sides import ACTIONS, Listed, SideRefused
+from clientsync.records.sides import ACTIONS, Listed
 
 _REFUSED = (400, 409, 422)
 _GONE = (404, 410)

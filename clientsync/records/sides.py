@@ -9,13 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from clientsync.errors import SyncError
-
 ACTIONS = ("create", "update", "delete")
-
-
-class SideRefused(SyncError):
-    """The other system does not take what it was given; says why."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete
 
 from clientsync.clock import now
 from clientsync.database import execute_many, insert_rows
-from clientsync.errors import InvalidInput
+from clientsync.errors import InvalidInput, Outdated
 from clientsync.ledger import record_tables as t
 from clientsync.records.planning import SIDES, Link, Listing, Record
 from clientsync.warehouse.rows import moment_text
@@ -29,10 +29,6 @@ _ONE_ROW = and_(
     ROWS.c.side == bindparam("of_side"),
     ROWS.c.ext_id == bindparam("of_id"),
 )
-
-
-class Outdated(InvalidInput):
-    """Another person changed this pair in the meantime; look at it again."""
 
 
 @dataclass(frozen=True)

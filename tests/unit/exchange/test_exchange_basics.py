@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from clientsync.errors import AlreadyRunning, InvalidInput
+from clientsync.errors import AlreadyRunning, ExchangeRefused, InvalidInput
 from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import record, remove
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.lists import control_totals, received, received_totals, sent
 from clientsync.exchange.nodes import errors_of, take_lease
-from clientsync.exchange.syncing import ExchangeRefused, sync
+from clientsync.exchange.syncing import sync
 from connectors.retail import tables as retail
 from tests.support.exchange_world import DAY, World, bill
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clientsync.errors import InvalidInput
+from clientsync.errors import InvalidInput, NotAllowed
 from clientsync.exchange import operators
 from clientsync.exchange import tables as t
 from clientsync.exchange.board import freshness, missing_numbers
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.lists import audit, unanswered
-from clientsync.exchange.operators import ADMINISTRATOR, DATA_EXCHANGE, NotAllowed
+from clientsync.exchange.operators import ADMINISTRATOR, DATA_EXCHANGE
 from clientsync.exchange.series import Gap, gaps_in
 from clientsync.logins import person
 from tests.support.exchange_world import World

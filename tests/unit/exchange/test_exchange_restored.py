@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from clientsync.errors import ExchangeRefused
 from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import record
 from clientsync.exchange.catalogue import HEAD_OFFICE
@@ -23,7 +24,6 @@ from clientsync.exchange.diagnosing import test_connection as diagnose
 from clientsync.exchange.holding import skip
 from clientsync.exchange.lists import received, sent
 from clientsync.exchange.nodes import errors_of
-from clientsync.exchange.syncing import ExchangeRefused
 from clientsync.exchange.tracing import trace
 from connectors.retail import tables as retail
 from tests.support.exchange_world import World, bill

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from clientsync.errors import ExchangeRefused
 from clientsync.exchange import tables as t
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.columns import add_missing_columns
@@ -16,7 +17,6 @@ from clientsync.exchange.loaded import loads_received
 from clientsync.exchange.loading import start
 from clientsync.exchange.mailbox import Mailbox
 from clientsync.exchange.series import Gap, gaps_received
-from clientsync.exchange.syncing import ExchangeRefused
 from connectors.retail import tables as retail
 from tests.support.exchange_world import World
 

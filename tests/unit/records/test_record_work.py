@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from clientsync.errors import AlreadyRunning, InvalidInput
+from clientsync.errors import AlreadyRunning, InvalidInput, Outdated
 from clientsync.records import running, working
 from clientsync.records.planning import CATEGORIES
-from clientsync.records.store import Outdated
 from tests.support.record_world import Crash, RecordWorld, capitals
 
 

@@ -11,13 +11,12 @@ import pytest
 
 from clientsync.config import ProviderSettings, Settings
 from clientsync.database import open_engine, upgrade
-from clientsync.errors import InvalidInput, SourceError
+from clientsync.errors import InvalidInput, SideRefused, SourceError
 from clientsync.http.client import HttpClient
 from clientsync.records import running, working
 from clientsync.records.executing import RecordSet
 from clientsync.records.file_side import FileSide
 from clientsync.records.rest_side import RestSide
-from clientsync.records.sides import SideRefused
 from connectors.cleanmanager.descriptions import CUSTOMERS
 from simulators.cleanmanager.system import TOKEN, Running, System
 from tests.support.record_world import RecordWorld
