@@ -14,7 +14,7 @@ from sqlmodel import SQLModel
 from clientsync import errors
 from clientsync.cli.reference import command_reference
 from clientsync.config import describe_settings
-from clientsync.ledger import match_tables, recon_tables
+from clientsync.ledger import match_tables, recon_tables, record_tables
 from clientsync.outcomes import NEXT_TRY, WORDS, Outcome
 from clientsync.registry import all_tables
 from clientsync.warehouse.dictionary import data_dictionary
@@ -68,20 +68,28 @@ def errors_page() -> str:
     )
 
 
-RECONCILED: dict[type[SQLModel], str] = {
+LEDGER_TABLES: dict[type[SQLModel], str] = {
     match_tables.ReconMatch: "v_recon_match",
     match_tables.ReconRun: "v_recon_run",
     match_tables.ReconDecision: "v_recon_decision",
     recon_tables.SyncRecon: "",
     recon_tables.SyncReconException: "",
+    record_tables.RecordSide: "",
+    record_tables.RecordRow: "",
+    record_tables.RecordLink: "",
+    record_tables.RecordChoice: "",
+    record_tables.RecordRefusal: "",
+    record_tables.RecordIgnored: "",
+    record_tables.RecordRun: "",
+    record_tables.RecordIntent: "",
 }
 """Tables of the ledger that analysts read, and the view over each."""
 
 
 def dictionary_page() -> str:
-    """Return the tables of the portals and books, then those of the reconciliations."""
+    """Return the tables of the portals and books, then those of the reconciliations and of records in two systems."""
     parts = [data_dictionary(all_tables().values()).rstrip()]
-    for model, view in RECONCILED.items():
+    for model, view in LEDGER_TABLES.items():
         table = model.__table__  # type: ignore[attr-defined]
         shown = f" View `{view}` shows amounts in rupees (`…_rupees`) and the client's name." if view else ""
         rows = [
