@@ -7,9 +7,9 @@ security decides what it reads and writes (``clientsync.exchange.rights``); on S
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import (
@@ -20,6 +20,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Select,
     String,
     Table,
     Text,
@@ -117,6 +118,17 @@ AND number < (SELECT max(n.number) FROM mb_heartbeat n WHERE n.node_id = mb_hear
 """What a purge takes out beside the batches and their answers."""
 
 
+_Key = TypeVar("_Key")
+
+
+def _each(
+    connection: Connection, keys: Iterable[_Key], statement_of: Callable[[_Key], Select[Any]]
+) -> Iterator[Any]:
+    """Yield the rows of one statement per key, many of them asked at once; each is answered by an index."""
+    for part in parts_of(keys, _STREAMS):
+        yield from connection.execute(union_all(*(select(statement_of(one).subquery()) for one in part)))
+
+
 class ForkFound(Exception):
     """The mailbox holds another batch under the same number: this database is not the one that sent it."""
 
@@ -185,22 +197,25 @@ class Mailbox:
 
     def newest(self, sender: str, receivers: Iterable[str]) -> dict[str, Position]:
         """Return the newest batch of each stream of a sender; streams without one are left out."""
-        found: dict[str, Position] = {}
         with reading(self.engine) as connection:
-            for part in parts_of(receivers, _STREAMS):
-                parts = [
-                    select(
-                        select(mb_batch.c.receiver, mb_batch.c.epoch, mb_batch.c.seq, mb_batch.c.hash)
-                        .where(mb_batch.c.sender == sender, mb_batch.c.receiver == one)
-                        .order_by(mb_batch.c.epoch.desc(), mb_batch.c.seq.desc())
-                        .limit(1)
-                        .subquery()
-                    )
-                    for one in part
-                ]
-                for row in connection.execute(union_all(*parts)):
-                    found[row.receiver] = Position(row.epoch, row.seq, row.hash)
-        return found
+            rows = self._last_of_each(connection, mb_batch, sender, receivers, mb_batch.c.hash)
+            return {row.receiver: Position(row.epoch, row.seq, row.hash) for row in rows}
+
+    @staticmethod
+    def _last_of_each(
+        connection: Connection, table: Table, sender: str, receivers: Iterable[str], *more: Column[str]
+    ) -> Iterator[Any]:
+        """Yield receiver, epoch, seq and further columns of the highest place of each stream of a sender."""
+        return _each(
+            connection,
+            receivers,
+            lambda one: (
+                select(table.c.receiver, table.c.epoch, table.c.seq, *more)
+                .where(table.c.sender == sender, table.c.receiver == one)
+                .order_by(table.c.epoch.desc(), table.c.seq.desc())
+                .limit(1)
+            ),
+        )
 
     def put(self, batches: Sequence[Batch], bodies: Mapping[str, bytes]) -> None:
         """Store batches with their bodies; those that are there already, with the same digest, are as good.
@@ -249,24 +264,22 @@ class Mailbox:
             receiver: whose mailbox it is.
             cursors: sender to (epoch, seq) of the batch that was taken last; (0, 0) when none was.
         """
-        found: list[tuple[Batch, bytes]] = []
         with reading(self.engine) as connection:
-            for part in parts_of(cursors.items(), _STREAMS):
-                parts = [
-                    select(
-                        select(mb_batch)
-                        .where(
-                            mb_batch.c.sender == sender,
-                            mb_batch.c.receiver == receiver,
-                            after(mb_batch, epoch, seq),
-                        )
-                        .order_by(mb_batch.c.epoch, mb_batch.c.seq)
-                        .limit(AT_ONCE)
-                        .subquery()
+            rows = _each(
+                connection,
+                cursors.items(),
+                lambda one: (
+                    select(mb_batch)
+                    .where(
+                        mb_batch.c.sender == one[0],
+                        mb_batch.c.receiver == receiver,
+                        after(mb_batch, *one[1]),
                     )
-                    for sender, (epoch, seq) in part
-                ]
-                found += self._with_bodies(connection, connection.execute(union_all(*parts)).all())
+                    .order_by(mb_batch.c.epoch, mb_batch.c.seq)
+                    .limit(AT_ONCE)
+                ),
+            )
+            found = self._with_bodies(connection, list(rows))
         return sorted(found, key=lambda one: (one[0].sender, one[0].epoch, one[0].seq))
 
     def first_of_epochs(self, sender: str, receiver: str, after_epoch: int) -> list[tuple[Batch, bytes]]:
@@ -385,13 +398,11 @@ class Mailbox:
                 ],
             )
 
-    def settled(self, sender: str) -> dict[str, tuple[int, int]]:
+    def settled(self, sender: str, receivers: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Return by receiver the newest place that ``settle`` wrote down, also in an earlier life of the sender."""
-        found: dict[str, tuple[int, int]] = {}
         with reading(self.engine) as connection:
-            for row in connection.execute(select(mb_settled).where(mb_settled.c.sender == sender)):
-                found[row.receiver] = max(found.get(row.receiver, (0, 0)), (row.epoch, row.seq))
-        return found
+            rows = self._last_of_each(connection, mb_settled, sender, receivers)
+            return {row.receiver: (row.epoch, row.seq) for row in rows}
 
     def purge(self, before: str, *, is_trial: bool = False) -> int:
         """Take out batches that were processed before a moment, and return how many went, or would go.
@@ -466,26 +477,21 @@ class Mailbox:
 
     def beats(self, node_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Return the newest sign of life of each node, with ``incarnation`` and ``at``; others are left out."""
-        found: dict[str, dict[str, Any]] = {}
         with reading(self.engine) as connection:
-            for part in parts_of(node_ids, _STREAMS):
-                parts = [
-                    select(
-                        select(mb_heartbeat)
-                        .where(mb_heartbeat.c.node_id == one)
-                        .order_by(mb_heartbeat.c.number.desc())
-                        .limit(1)
-                        .subquery()
-                    )
-                    for one in part
-                ]
-                for row in connection.execute(union_all(*parts)):
-                    found[row.node_id] = {
-                        **json.loads(row.body),
-                        "incarnation": row.incarnation,
-                        "at": row.at,
-                    }
-        return found
+            rows = _each(
+                connection,
+                node_ids,
+                lambda one: (
+                    select(mb_heartbeat)
+                    .where(mb_heartbeat.c.node_id == one)
+                    .order_by(mb_heartbeat.c.number.desc())
+                    .limit(1)
+                ),
+            )
+            return {
+                row.node_id: {**json.loads(row.body), "incarnation": row.incarnation, "at": row.at}
+                for row in rows
+            }
 
     def lives(self, node_id: str) -> list[str]:
         """Return the incarnations of a node in the order in which they were first seen."""

@@ -39,7 +39,7 @@ def check_restored(node: Node, mailbox: Mailbox, lease: Lease) -> list[str]:
     with node.engine.connect() as connection:
         peers = peers_of(connection)
     newest = mailbox.newest(node.node_id, peers)
-    settled = mailbox.settled(node.node_id)
+    settled = mailbox.settled(node.node_id, peers)
     restored = []
     with node.writing("restore", lease) as connection:
         streams = {row.peer: row for row in connection.execute(select(t.stream_out))}

@@ -162,8 +162,8 @@ class RecordIntent(SQLModel, table=True):
     link_id: int = Field(default=0, description="0 for a record that has no pair yet")
     side: str = Field(max_length=1)
     op: str = Field(max_length=10, description="update, create, delete")
-    group: str = Field(max_length=41, index=True, description="Intents that are settled together")
-    is_undo: bool = False
+    group: str = Field(max_length=36, index=True, description="Intents that are settled together")
+    undoes: str = Field(default="", max_length=36, description="Group of the choices that are taken back")
     ext_id: str = Field(
         default="", max_length=200, description="Of the target; of a record to create: of its source"
     )

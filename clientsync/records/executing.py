@@ -88,7 +88,7 @@ def intend(
     values: Mapping[str, str] | None = None,
     was: Mapping[str, str] | None = None,
     observed: str = "",
-    is_undo: bool = False,
+    undoes: str = "",
 ) -> None:
     """Write down what is about to be written."""
     connection.execute(
@@ -99,7 +99,7 @@ def intend(
                 "side": side,
                 "op": op,
                 "group": group,
-                "is_undo": is_undo,
+                "undoes": undoes,
                 "ext_id": ext_id,
                 "values": dict(values or {}),
                 "was": dict(was or {}),
@@ -168,9 +168,9 @@ def _end(connection: Connection, of: RecordSet, row: Any, state: str, reason: st
 def _settle_group(connection: Connection, of: RecordSet, row: Any) -> None:
     """Move what both agreed on, for the fields of a group whose writes were all taken; of an undo, put it back."""
     intents = connection.execute(select(store.INTENTS).where(store.INTENTS.c.group == row.group)).all()
-    if row.is_undo:
+    if row.undoes:
         if all(one.state == "done" for one in intents):
-            put_back(connection, of, row.link_id, row.group.removeprefix("undo "))
+            put_back(connection, of, row.link_id, row.undoes)
         return
     bad = {
         name

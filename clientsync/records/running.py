@@ -212,11 +212,7 @@ def run(
 def _settle_and_close(connection: Connection, of: RecordSet, made: Plan) -> None:
     links = {one.link_id: one for one in store.links_of(connection, of.name)}
     for link_id in made.settled:
-        link = links[link_id]
-        a, b = (store.record_of(connection, of.name, side, getattr(link, side)) for side in SIDES)
-        if a is not None and b is not None:
-            equal = [one for one in of.fields() if a.values.get(one, "") == b.values.get(one, "")]
-            store.settle(connection, link, of.name, equal)
+        store.settle(connection, links[link_id], of.name, of.fields(), only_equal=True)
     for link_id in made.closed:
         store.change_link(connection, links[link_id], closed_at=now())
 

@@ -263,14 +263,18 @@ def change_link(connection: Connection, link: Link, **values: Any) -> None:
     )
 
 
-def settle(connection: Connection, link: Link, set_name: str, fields: Iterable[str]) -> None:
-    """Let what both records hold now, in some fields, be what both agreed on."""
+def settle(
+    connection: Connection, link: Link, set_name: str, fields: Iterable[str], *, only_equal: bool = False
+) -> None:
+    """Let what both records hold now, in some fields or only where it is equal, be what both agreed on."""
     a, b = (record_of(connection, set_name, side, getattr(link, side)) for side in SIDES)
     if a is None or b is None:
         return
     base_a, base_b = dict(link.base_a or {}), dict(link.base_b or {})
     for one in fields:
-        base_a[one], base_b[one] = a.values.get(one, ""), b.values.get(one, "")
+        left, right = a.values.get(one, ""), b.values.get(one, "")
+        if left == right or not only_equal:
+            base_a[one], base_b[one] = left, right
     change_link(connection, link, base_a=base_a, base_b=base_b)
 
 

@@ -85,7 +85,8 @@ def suggest(
     if not a or not b:
         return []
     pairs: dict[tuple[str, str], _Pair] = defaultdict(_Pair)
-    _by_keys(entity, a, b, pairs)
+    titles = {one.name: one.title for one in entity.fields}
+    _by_keys(entity, titles, a, b, pairs)
     names_a = {one: name_form(record.values.get(entity.name_field, "")) for one, record in a.items()}
     names_b = {one: name_form(record.values.get(entity.name_field, "")) for one, record in b.items()}
     _by_names(names_a, names_b, pairs)
@@ -94,16 +95,20 @@ def suggest(
         found
         for (left, right), pair in pairs.items()
         if (left, right) not in banned
-        and (found := _judged(entity, a[left], b[right], names_a[left], names_b[right], pair)) is not None
+        and (found := _judged(entity, titles, a[left], b[right], (names_a[left], names_b[right]), pair))
+        is not None
     ]
     return _one_to_one(judged)
 
 
 def _by_keys(
-    entity: Entity, a: Mapping[str, Record], b: Mapping[str, Record], pairs: dict[tuple[str, str], _Pair]
+    entity: Entity,
+    titles: Mapping[str, str],
+    a: Mapping[str, Record],
+    b: Mapping[str, Record],
+    pairs: dict[tuple[str, str], _Pair],
 ) -> None:
     """Note pairs that hold the same value of a key that stands for one record on each side."""
-    titles = {one.name: one.title for one in entity.fields}
     for name in entity.exact_keys:
         forms: list[tuple[str, Callable[[str], str]]] = [("", str)]
         if name == entity.number_field:
@@ -150,15 +155,16 @@ def _by_names(
             pair.score = fuzz.ratio(names_a[left], names_b[right])
 
 
-def _judged(entity: Entity, a: Record, b: Record, name_a: str, name_b: str, pair: _Pair) -> Suggestion | None:
-    titles = {one.name: one.title for one in entity.fields}
+def _judged(
+    entity: Entity, titles: Mapping[str, str], a: Record, b: Record, names: tuple[str, str], pair: _Pair
+) -> Suggestion | None:
     near = [name for name in entity.near_fields if _is_near(name, a, b)]
     against = [
         f"{titles[name]} differs"
         for name in entity.contradictions
         if a.values.get(name) and b.values.get(name) and a.values[name] != b.values[name]
     ]
-    if digits_in(name_a) != digits_in(name_b):
+    if digits_in(names[0]) != digits_in(names[1]):
         against.append("the digits in the names differ")
     score = pair.score + NEAR_BONUS * len(near)
     if against and not pair.keys:

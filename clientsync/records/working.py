@@ -248,7 +248,7 @@ def _intend_values(
     group: str,
     actor: str,
     *,
-    is_undo: bool = False,
+    undoes: str = "",
 ) -> None:
     for side, (record, values) in wanted.items():
         different = {name: value for name, value in values.items() if record.values.get(name, "") != value}
@@ -258,7 +258,7 @@ def _intend_values(
                 connection, of, "update", side, record.ext_id,
                 group=group, actor=actor, link_id=pair.link_id, values=different,
                 was={name: record.values.get(name, "") for name in different}, observed=record.hash,
-                is_undo=is_undo,
+                undoes=undoes,
             )  # fmt: skip
 
 
@@ -279,14 +279,14 @@ def undo(of: RecordSet, link_id: int, *, actor: str) -> tuple[int, list[Undone]]
                         raise InvalidInput(
                             f"{one.field} was changed on side {side} since the choice; nothing is taken back."
                         )
-            group = f"undo {choices[0].group}"
+            group = str(uuid4())
             _intend_values(
                 connection, of, pair,
                 {
                     "a": (a, {one.field: one.was_a for one in choices}),
                     "b": (b, {one.field: one.was_b for one in choices}),
                 },
-                group, actor, is_undo=True,
+                group, actor, undoes=choices[0].group,
             )  # fmt: skip
             if not store.count_open(connection, group):  # both hold it already
                 put_back(connection, of, link_id, choices[0].group)
