@@ -49,13 +49,21 @@ class ProviderSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["gsp", "sandbox", "income_tax", "traces_old", "traces_new", "sandbox_tds", "records"] = (
-        Field(
-            description=(
-                "Protocol: gsp is the raw GSTN protocol through a GSP, sandbox its plain-JSON style; income_tax is "
-                "the e-filing portal, traces_old and traces_new the two of TRACES, sandbox_tds the job API, records a "
-                "system that is a side of a set of records"
-            )
+    kind: Literal[
+        "gsp",
+        "sandbox",
+        "income_tax",
+        "traces_old",
+        "traces_new",
+        "sandbox_tds",
+        "records",
+        "iseller",
+        "accurate",
+    ] = Field(
+        description=(
+            "Protocol: gsp is the raw GSTN protocol through a GSP, sandbox its plain-JSON style; income_tax is "
+            "the e-filing portal, traces_old and traces_new the two of TRACES, sandbox_tds the job API, records a "
+            "system that is a side of a set of records; iseller a shop and accurate its accounting"
         )
     )
     base_url: str = Field(
@@ -69,7 +77,8 @@ class ProviderSettings(BaseModel):
         description=(
             "Name to reference of a secret. gsp: client_id, client_secret, and public_username, "
             "public_password for calls without a taxpayer; sandbox, sandbox_tds: api_key, api_secret; records: token; "
-            "none for portals, whose passwords are the clients' own"
+            "iseller: client_id, client_secret, webhook_key; accurate: token and signature_secret, or client_id, "
+            "client_secret and refresh_token, and webhook_path; none for portals, whose passwords are the clients' own"
         ),
     )
     certificate: Path | None = Field(
@@ -80,6 +89,9 @@ class ProviderSettings(BaseModel):
     )
     calls_per_minute: int = Field(
         default=90, ge=1, description="Shared by every process that uses this provider, in any minute"
+    )
+    calls_per_second: int | None = Field(
+        default=None, ge=1, description="Instead of calls_per_minute: shared likewise, in any second"
     )
     burst: int = Field(
         default=5, ge=1, description="Calls that may start at once, inside the limit per minute"

@@ -4,7 +4,8 @@
     ├ ConfigError            the operator must act                      usage errors exit with code 2
     │   UnknownName UnknownModule UnknownClient InvalidPeriod InvalidInput MissingSecret InvalidSpec Outdated
     ├ SourceError            the outside system
-    │ ├ RetryableSourceError SourceUnavailable SourceTimeout TruncatedResponse RateLimited GenerationFailed
+    │ ├ RetryableSourceError SourceUnavailable NotConnected SourceTimeout TruncatedResponse RateLimited
+    │ │                      GenerationFailed
     │ ├ WaitingSource        FileQueued TooEarly NotGenerated ProviderAtCapacity AccountLocked DualLogin
     │ ├ NothingThere         NoData NotApplicable
     │ ├ NeedsPerson          OtpRequired OtpRejected ConsentLapsed PortalSettingRequired SessionExpired
@@ -15,7 +16,7 @@
     ├ SuspectData            a person decides                           IdentityMismatch TotalsDisagree
     │                                                                   SourceSuddenlyEmpty TooManyBadRows
     ├ WarehouseError         WarehouseUnavailable OutOfSpace IntegrityBroken
-    ├ NotAllowed ExchangeRefused SideRefused                            a person, a node, a record of a side
+    ├ NotAllowed ExchangeRefused SideRefused BookingRefused             a person, a node, a record, a document
     └ RunSignal              not failures                               StopRequested LeaseLost AlreadyRunning
 
 A class builds its message from typed arguments and never contains a payload, a URL query or a secret.
@@ -162,6 +163,12 @@ class SourceUnavailable(RetryableSourceError):
     """The source answered 5xx, refused the connection or reset it."""
 
     code = "SOURCE_UNAVAILABLE"
+
+
+class NotConnected(SourceUnavailable):
+    """There was no connection, or the host is being left alone: nothing was sent."""
+
+    code = "NOT_CONNECTED"
 
 
 class SourceTimeout(RetryableSourceError):
@@ -576,3 +583,20 @@ class SideRefused(SyncError):
     code = "SIDE_REFUSED"
     scope = Scope.ROW
     next_step = "Correct the record, or its mapping, as the message says; the next run tries it again."
+
+
+class BookingRefused(SyncError):
+    """The system that should book a document does not take it as it is, or a mapping for it is missing.
+
+    Attributes:
+        reason_code: stable code of the reason (``clientsync.commerce.reasons``).
+    """
+
+    code = "BOOKING_REFUSED"
+    scope = Scope.ROW
+    next_step = "Repair what the reason names; the document is tried again by itself, or with a refresh."
+
+    def __init__(self, reason_code: str, message: str) -> None:
+        """Keep the code and the sentence of the reason."""
+        super().__init__(message)
+        self.reason_code = reason_code

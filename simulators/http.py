@@ -9,9 +9,10 @@ import gzip
 import json
 import socket
 import struct
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from simulators.faults import Fault
@@ -31,6 +32,7 @@ class Request:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    raw_query: str = ""
 
     def json(self) -> dict[str, Any]:
         """Read the body as a JSON object; anything else is empty."""
@@ -114,7 +116,7 @@ class Connection(asyncio.Protocol):
         del self._buffer[: end + 4 + length]
         method, target = lines[0].split(" ")[:2]
         split = urlsplit(target)
-        return Request(method, unquote(split.path), dict(parse_qsl(split.query)), headers, body)
+        return Request(method, unquote(split.path), dict(parse_qsl(split.query)), headers, body, split.query)
 
     async def _deliver(self, response: Response) -> None:
         transport = self._transport
@@ -200,3 +202,32 @@ async def listen(handler: Handler, port: int) -> tuple[asyncio.Server, int]:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(handler), "127.0.0.1", port)
     return server, int(server.sockets[0].getsockname()[1])
+
+
+class Served:
+    """A handler on a loopback port, in a thread of this process, until it is closed."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.url = ""
+        self._handler = handler
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def _serve(self) -> None:
+        server, port = self._loop.run_until_complete(listen(self._handler, 0))
+        self.url = f"http://127.0.0.1:{port}"
+        self._ready.set()
+        self._loop.run_forever()
+        server.close()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()

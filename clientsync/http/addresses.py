@@ -37,14 +37,14 @@ class _Prefix:
         path = unquote(url.path)
         return (
             url.scheme == self.scheme
-            and url.host == self.host
+            and (url.host == self.host or (self.host[:2] == "*." and url.host.endswith(self.host[1:])))
             and (url.port or _PORTS[self.scheme]) == self.port
             and (path == self.path or path.startswith(self.path.rstrip("/") + "/"))
         )
 
 
 class AllowList:
-    """The address prefixes that one provider may be called at."""
+    """The address prefixes that one provider may be called at; a host ``*.name`` stands for all below that name."""
 
     def __init__(self, prefixes: Iterable[str], *, allow_loopback: bool = False) -> None:
         """Keep the prefixes, which come from the settings and were checked there."""

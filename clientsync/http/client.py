@@ -24,6 +24,7 @@ from clientsync.errors import (
     BadRequest,
     ContractChanged,
     ForbiddenHost,
+    NotConnected,
     RateLimited,
     ResponseTooLarge,
     SessionExpired,
@@ -172,7 +173,12 @@ class HttpClient:
                 (provider.base_url, *provider.download_urls), allow_loopback=provider.allow_loopback
             ),
             budget=SharedBudget(
-                engine, f"provider:{name}", provider.calls_per_minute, provider.burst, stop=stop
+                engine,
+                f"provider:{name}",
+                provider.calls_per_second or provider.calls_per_minute,
+                provider.burst,
+                window=60.0 if provider.calls_per_second is None else 1.0,
+                stop=stop,
             ),
             limits=Limits.of_calls(configured),
             file_limits=Limits.of_files(configured),
@@ -340,6 +346,8 @@ def typed_errors() -> Iterator[None]:
     """Turn the transport's errors inside the block into errors of ours, without their text."""
     try:
         yield
+    except (httpcore.ConnectTimeout, httpcore.PoolTimeout, httpcore.ConnectError) as error:
+        raise NotConnected(f"There is no connection ({type(error).__name__}).") from None
     except (httpcore.TimeoutException, httpx.TimeoutException):
         raise SourceTimeout("The call's total time passed before the answer was whole.") from None
     except (httpcore.RemoteProtocolError, httpx.RemoteProtocolError):

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from clientsync.config import Settings
 from clientsync.errors import (
+    NotConnected,
     RateLimited,
     SourceError,
     SourceTimeout,
@@ -147,13 +148,13 @@ class CircuitBreaker:
         """Let a call pass.
 
         Raises:
-            SourceUnavailable: the circuit is open; nothing was sent.
+            NotConnected: the circuit is open; nothing was sent.
         """
         with self._lock:
             if self._opened_at is None:
                 return
             if self._is_probing or time.monotonic() - self._opened_at < self.open_seconds:
-                raise SourceUnavailable("The host failed too often in a row and is left alone for a while.")
+                raise NotConnected("The host failed too often in a row and is left alone for a while.")
             self._is_probing = True
 
     def not_sent(self) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
-from simulators.http import Request, Response, listen
+from simulators.http import Request, Response, Served
 
 KINDS = ("customers", "employees")
 TOKEN = "simulated-token"  # noqa: S105 - of a simulator
@@ -87,30 +85,9 @@ class System:
         return Response.of(row)
 
 
-class Running:
+class Running(Served):
     """The system on a loopback port, until it is closed."""
 
     def __init__(self, system: System) -> None:
+        super().__init__(system.answer)
         self.system = system
-        self.url = ""
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._ready.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-
-    def _serve(self) -> None:
-        server, port = self._loop.run_until_complete(listen(self.system.answer, 0))
-        self.url = f"http://127.0.0.1:{port}"
-        self._ready.set()
-        self._loop.run_forever()
-        server.close()
-        self._loop.run_until_complete(asyncio.sleep(0))
-        self._loop.close()
