@@ -49,6 +49,14 @@ EXCHANGE_POINTS = tuple(
 """Before and after every commit of a sync between head office and stores."""
 RECORD_POINTS = ("records_after_write", "records_after_create", "records_after_delete")
 """After the other system took a write, before what it holds is read back and settled."""
+COMMERCE_POINTS = (
+    "commerce_claimed",
+    "commerce_sent",
+    "commerce_settled",
+    "commerce_taken_in",
+    "commerce_intake",
+)
+"""After documents were claimed, sent, settled, taken in; after a webhook was stored, before it is answered."""
 POINTS = (
     "before_request",
     "after_response",
@@ -68,6 +76,7 @@ POINTS = (
     "lease_release",
     *RECORD_POINTS,
     *EXCHANGE_POINTS,
+    *COMMERCE_POINTS,
 )
 
 _passed: Counter[str] = Counter()

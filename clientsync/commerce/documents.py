@@ -137,6 +137,7 @@ class Received:
         register: where it was sold; with it and ``closed_at`` a sale finds its shift.
         closed_at: when the sale was closed, aware.
         is_withdrawn: the source took it back before it was booked: it is not sent.
+        is_ours: it bears our mark: this connection booked it there itself, so it does not come back.
     """
 
     type: str
@@ -149,6 +150,7 @@ class Received:
     register: str = ""
     closed_at: datetime | None = None
     is_withdrawn: bool = False
+    is_ours: bool = False
 
     @property
     def key(self) -> Key:

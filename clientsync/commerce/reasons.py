@@ -18,9 +18,16 @@ OUTCOME_UNKNOWN = Reason(
     "outcome_unknown", "sent; the answer was lost; it is looked up before anything is sent again"
 )
 WAITING_SHIFT = Reason("waiting_shift", "the register shift is still open")
-AUTH_EXPIRED = Reason("auth_expired", "the connection must be renewed")
 TARGET_DELETED = Reason("target_deleted", "the booked document was deleted in the accounting")
+SOURCE_DELETED = Reason(
+    "source_deleted", "deleted in the source after it was booked; take it back by hand, then waive this one"
+)
 PERIOD_CLOSED = Reason("period_closed", "the accounting period is closed")
+
+
+def outcome_unknown(why: str) -> Reason:
+    """Return why nobody knows yet whether a document is booked; it is looked up before anything is sent again."""
+    return Reason("outcome_unknown", f"sent; the answer was lost; checking. {why}".strip())
 
 
 def no_sku(product: str) -> Reason:
@@ -68,3 +75,51 @@ def not_reached(until: str) -> Reason:
 def waiting_time(at: str) -> Reason:
     """Return until when a document waits by its sync mode."""
     return Reason("waiting_time", f"scheduled for {at}")
+
+
+def _through(title: str) -> str:
+    return f"{title}, which waits for " if title else ""
+
+
+def needs_failed(title: str, why: str, through: str = "") -> Reason:
+    """Return why a document is held: what it needs failed, itself or at the end of a chain."""
+    return Reason("needs_failed", f"waits for {_through(through)}{title}, which failed: {why}")
+
+
+def needs_not_received(title: str, through: str = "") -> Reason:
+    """Return why a document is held: what it needs never came."""
+    return Reason(
+        "needs_not_received", f"waits for {_through(through)}{title}, never received from the source"
+    )
+
+
+def needs_not_synced(title: str, why: str = "", through: str = "") -> Reason:
+    """Return why a document is held: what it needs takes its turn first."""
+    told = f": {why}" if why else ""
+    return Reason("needs_not_synced", f"waits for {_through(through)}{title}, not synchronised yet{told}")
+
+
+def in_a_circle(titles: str) -> Reason:
+    """Return why documents can never be sent: each needs the next."""
+    return Reason("needs_circle", f"these documents need each other in a circle: {titles}")
+
+
+def changed_after_booking() -> Reason:
+    """Return what a person must look at: the shop changed a document that the accounting cannot replace."""
+    return Reason(
+        "changed_after_booking",
+        "changed in the shop after it was booked; correct the booked document by hand, then waive this one",
+    )
+
+
+def internal_error(kind: str) -> Reason:
+    """Return why a try ended: a defect of ours; a refresh looks the document up before it is sent again."""
+    return Reason(
+        "internal_error",
+        f"an internal error ({kind}) ended the try; report it with the number of the document",
+    )
+
+
+def auth_expired(why: str) -> Reason:
+    """Return why nothing is sent: the system does not let us in."""
+    return Reason("auth_expired", f"the connection must be renewed: {why}")

@@ -157,7 +157,15 @@ class System(Protocol):
         ...
 
     def keys_of(self, event: EventSeen) -> list[Key]:
-        """Return the documents that an event says were changed; empty when it is of no concern."""
+        """Return the documents of this system that an event says were changed; empty when it is of no concern."""
+        ...
+
+    def about_booked(self, event: EventSeen) -> Key | None:
+        """Return type and target id of a document of the other system that is booked here and that an event deletes."""
+        ...
+
+    def masters_of(self, event: EventSeen) -> list[Key]:
+        """Return items and customers of the other system whose record here an event says was changed."""
         ...
 
 

@@ -36,7 +36,7 @@ from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
 from clientsync.errors import InvalidSpec
-from clientsync.ledger import book_tables, match_tables, recon_tables, record_tables
+from clientsync.ledger import book_tables, commerce_tables, match_tables, recon_tables, record_tables
 from clientsync.ledger import tables as ledger_tables
 from clientsync.moments import UtcDateTime
 from clientsync.spec.module import TableSpec
@@ -248,7 +248,7 @@ def as_of(table: WarehouseTable, moment: datetime) -> Select[Any]:
 
 def ledger_models() -> Iterator[Table]:
     """Yield the tables of the ledger."""
-    for module in (ledger_tables, recon_tables, match_tables, book_tables, record_tables):
+    for module in (ledger_tables, recon_tables, match_tables, book_tables, record_tables, commerce_tables):
         for model in vars(module).values():
             if isinstance(model, type) and issubclass(model, SQLModel) and hasattr(model, "__table__"):
                 yield model.__table__

@@ -1,0 +1,286 @@
+"""Documents handed to one worker each, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, insert, or_, select, update
+
+from clientsync.commerce import reasons
+from clientsync.commerce.documents import TYPES, Booked, Document, Key, State
+from clientsync.commerce.reasons import NONE, Reason
+from clientsync.commerce.store import ATTEMPTS, DOCS, NEEDS, set_state
+from clientsync.commerce.systems import Call
+from clientsync.commerce.taking_in import follow_withdrawn, state_after_change
+from clientsync.commerce.timing import SyncMode
+from clientsync.commerce.verdicts import rejudge
+from clientsync.database import among
+
+_STOCK_TYPES = tuple(one.name for one in TYPES.values() if one.is_stock)
+
+
+def wake_due(connection: Connection, name: str, mode: SyncMode, at: datetime) -> None:
+    """Judge anew what was scheduled for a moment that has come."""
+    due = connection.execute(
+        select(DOCS.c.doc_id).where(
+            DOCS.c.connection == name, DOCS.c.state == State.WAITING, DOCS.c.eligible_at <= at
+        )
+    ).scalars()
+    rejudge(connection, name, set(due), mode, at)
+
+
+def end_leases(connection: Connection, name: str, mode: SyncMode, at: datetime) -> set[int]:
+    """Let documents whose sender has gone silent be unknown: they are looked up before anything is sent again."""
+    lost = connection.execute(
+        select(DOCS.c.doc_id, DOCS.c.attempts).where(
+            DOCS.c.connection == name, DOCS.c.state == State.SENDING, DOCS.c.lease_until < at
+        )
+    ).all()
+    ids = {row.doc_id for row in lost}
+    set_state(
+        connection,
+        ids,
+        State.UNKNOWN,
+        reasons.outcome_unknown("The program ended before the answer was kept."),
+        at,
+        lease="",
+        lease_until=None,
+    )
+    for row in lost:
+        connection.execute(
+            update(ATTEMPTS)
+            .where(ATTEMPTS.c.doc_id == row.doc_id, ATTEMPTS.c.number == row.attempts)
+            .values(outcome="lost", ended_at=at, reason="The program ended before the answer was kept.")
+        )
+    if ids:
+        rejudge(connection, name, ids, mode, at)
+    return ids
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A document that this worker may send now.
+
+    Attributes:
+        must_look_up: something may have been sent before; the target is asked first.
+        is_withdrawn: the source took it back: when nothing is found, nothing is sent.
+    """
+
+    document: Document
+    must_look_up: bool
+    direction: str
+    is_withdrawn: bool
+
+
+def claim(
+    connection: Connection,
+    name: str,
+    holder: str,
+    limit: int,
+    at: datetime,
+    until: datetime,
+    directions: Sequence[str],
+) -> list[Claim]:
+    """Claim documents, the earliest first, for a time; another worker does not get them.
+
+    Of the stock documents of one lane only one is sent at a time, so they arrive in their order.
+    """
+    if limit < 1 or not directions:
+        return []
+    statement = (
+        select(DOCS)
+        .where(
+            DOCS.c.connection == name,
+            DOCS.c.state.in_([State.READY, State.UNKNOWN]),
+            DOCS.c.direction.in_(directions),
+            or_(DOCS.c.eligible_at.is_(None), DOCS.c.eligible_at <= at),
+        )
+        .order_by(DOCS.c.occurred_at, DOCS.c.type_rank, DOCS.c.source_id)
+        .limit(4 * limit)
+        .with_for_update(skip_locked=True)
+    )
+    busy = set(
+        connection.execute(
+            select(DOCS.c.lane).where(
+                DOCS.c.connection == name, DOCS.c.state == State.SENDING, DOCS.c.type.in_(_STOCK_TYPES)
+            )
+        ).scalars()
+    )
+    chosen = []
+    for row in connection.execute(statement):
+        if row.type in _STOCK_TYPES:
+            if row.lane in busy:
+                continue
+            busy.add(row.lane)
+        chosen.append(row)
+        if len(chosen) == limit:
+            break
+    if not chosen:
+        return []
+    ids = [row.doc_id for row in chosen]
+    connection.execute(
+        update(DOCS)
+        .where(among(connection, DOCS.c.doc_id, ids))
+        .values(
+            state=State.SENDING, attempts=DOCS.c.attempts + 1, lease=holder, lease_until=until, changed_at=at
+        )
+    )
+    connection.execute(
+        insert(ATTEMPTS),
+        [
+            {
+                "doc_id": row.doc_id,
+                "number": row.attempts + 1,
+                "kind": "look_up" if _must_look_up(row) else "send",
+                "started_at": at,
+                "outcome": "",
+                "reason": "",
+                "calls": [],
+            }
+            for row in chosen
+        ],
+    )
+    needs = _booked_needs(connection, ids)
+    return [
+        Claim(_document(row, needs.get(row.doc_id, {})), _must_look_up(row), row.direction, row.is_withdrawn)
+        for row in chosen
+    ]
+
+
+def _must_look_up(row: Any) -> bool:
+    return bool(row.attempts > 0 or row.state == State.UNKNOWN)
+
+
+def _document(row: Any, needs: Mapping[Key, Booked]) -> Document:
+    booked = Booked(row.target_id, row.target_number, row.target_total) if row.target_id else None
+    return Document(
+        row.doc_id, row.type, row.source_id, row.number, row.occurred_at, row.payload, row.lane, row.revision,
+        row.attempts, booked, needs,
+    )  # fmt: skip
+
+
+def _booked_needs(connection: Connection, ids: Collection[int]) -> dict[int, dict[Key, Booked]]:
+    found: dict[int, dict[Key, Booked]] = {}
+    for row in connection.execute(
+        select(
+            NEEDS.c.doc_id, DOCS.c.type, DOCS.c.source_id, DOCS.c.target_id, DOCS.c.target_number,
+            DOCS.c.target_total,
+        )
+        .join(DOCS, DOCS.c.doc_id == NEEDS.c.need_id)
+        .where(among(connection, NEEDS.c.doc_id, ids))
+    ):  # fmt: skip
+        found.setdefault(row.doc_id, {})[Key(row.type, row.source_id)] = Booked(
+            row.target_id, row.target_number, row.target_total
+        )
+    return found
+
+
+Kind = Literal["success", "failed", "unknown", "retry", "auth", "gone"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a claim.
+
+    Attributes:
+        kind: success, failed, unknown (it may be booked), retry (nothing was sent), auth, gone (the source withdrew it
+            and the target has nothing).
+        booked: of a success.
+        reason: of anything else.
+        again_at: of unknown and retry.
+        inputs: mappings that were asked for.
+        calls: what was said.
+    """
+
+    kind: Kind
+    booked: Booked | None = None
+    reason: Reason = NONE
+    again_at: datetime | None = None
+    inputs: Sequence[tuple[str, str, str]] = ()
+    calls: Sequence[Call] = field(default=(), repr=False)
+
+
+_STATES = {
+    "success": State.SUCCESS,
+    "failed": State.FAILED,
+    "unknown": State.UNKNOWN,
+    "retry": State.READY,
+    "auth": State.READY,
+    "gone": State.SUPERSEDED,
+}
+
+
+def settle(
+    connection: Connection,
+    name: str,
+    done: Sequence[tuple[Claim, Outcome]],
+    holder: str,
+    mode: SyncMode,
+    at: datetime,
+) -> int:
+    """Keep what became of claims, and judge what waited for them; return how many were still this worker's.
+
+    A claim whose lease ended meanwhile is left alone: it is being looked up by whoever has it now.
+    """
+    ids = [claim.document.doc_id for claim, _ in done]
+    rows = {
+        row.doc_id: row
+        for row in connection.execute(
+            select(DOCS.c.doc_id, DOCS.c.revision).where(
+                among(connection, DOCS.c.doc_id, ids), DOCS.c.lease == holder, DOCS.c.state == State.SENDING
+            )
+        )
+    }
+    ours = [(claim, outcome) for claim, outcome in done if claim.document.doc_id in rows]
+    for claim, outcome in ours:
+        document = claim.document
+        is_changed = rows[document.doc_id].revision != document.revision
+        connection.execute(
+            update(DOCS)
+            .where(DOCS.c.doc_id == document.doc_id)
+            .values(lease="", lease_until=None, changed_at=at, **_after(claim, outcome, is_changed, at))
+        )
+        connection.execute(
+            update(ATTEMPTS)
+            .where(ATTEMPTS.c.doc_id == document.doc_id, ATTEMPTS.c.number == document.attempts + 1)
+            .values(
+                ended_at=at,
+                outcome=outcome.kind,
+                reason=outcome.reason.text,
+                calls=[vars(one) for one in outcome.calls],
+            )
+        )
+    settled = {claim.document.doc_id for claim, _ in ours}
+    gone = {claim.document.doc_id for claim, outcome in ours if outcome.kind == "gone"}
+    rejudge(connection, name, settled | (follow_withdrawn(connection, gone, at) if gone else set()), mode, at)
+    return len(ours)
+
+
+def _after(claim: Claim, outcome: Outcome, is_changed: bool, at: datetime) -> dict[str, Any]:
+    """Return the columns of a document after a claim; one that the source changed meanwhile goes once more."""
+    values: dict[str, Any] = {
+        "state": _STATES[outcome.kind],
+        "reason_code": outcome.reason.code,
+        "reason": outcome.reason.text,
+        "blocker_id": None,
+        "root_id": None,
+    }
+    if outcome.again_at is not None:
+        values["eligible_at"] = outcome.again_at
+    if outcome.kind == "failed":
+        values["inputs"] = [list(one) for one in outcome.inputs]
+        if is_changed:
+            values |= state_after_change(claim.document.type, State.FAILED, 1)
+    if outcome.booked is not None:
+        values |= {
+            "target_id": outcome.booked.target_id,
+            "target_number": outcome.booked.number,
+            "target_total": outcome.booked.total,
+            "booked_at": at,
+        }
+        if is_changed:
+            values |= state_after_change(claim.document.type, State.SUCCESS, 1)
+    return values

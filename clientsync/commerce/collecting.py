@@ -1,0 +1,128 @@
+"""Reading both systems by their moments of change, and finding what no webhook told.
+
+A stream is read from its position less an overlap, so a change that became visible late, or shares its moment with the
+last one that was read, is not lost; what comes twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from clientsync.commerce import events
+from clientsync.commerce.connected import SYSTEMS, Commerce
+from clientsync.commerce.deciding import try_repaired
+from clientsync.commerce.documents import Page
+from clientsync.commerce.store import CURSORS, upserting
+from clientsync.commerce.systems import EventSeen
+from clientsync.commerce.taking_in import take_in, take_in_facts, take_in_shifts
+from clientsync.commerce.verdicts import rejudge
+from clientsync.database import reading, writing
+from clientsync.errors import SourceError
+
+OVERLAP = timedelta(minutes=10)
+
+
+@dataclass
+class Collected:
+    """What was read.
+
+    Attributes:
+        counts: stream ("system.stream") to how many documents were new or changed.
+        errors: what could not be read, in words; what came before it is kept, and the position stays before it.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+def collect(
+    of: Commerce,
+    *,
+    since: datetime | None = None,
+    streams: tuple[str, ...] = (),
+    progress: Callable[[str, int], None] | None = None,
+) -> Collected:
+    """Read what changed in both systems; a stream that cannot be read does not keep the others from being read.
+
+    Args:
+        of: the connection.
+        since: read from here instead of from where the last reading ended; on the first reading the beginning of
+            today, so that nothing older is booked unless it is asked for.
+        streams: only these, as "system.stream"; empty: all.
+        progress: is told the stream and how many were new after each page.
+    """
+    of.prepare()
+    found = Collected()
+    for system in SYSTEMS:
+        for stream in of.system(system).streams:
+            name = f"{system}.{stream}"
+            if streams and name not in streams:
+                continue
+            found.counts[name] = 0
+            try:
+                for page in of.system(system).changed(stream, since or _position(of, system, stream)):
+                    found.counts[name] += _keep(of, system, stream, page)
+                    if progress is not None:
+                        progress(name, found.counts[name])
+            except SourceError as error:
+                found.errors[name] = error.message
+    return found
+
+
+def _position(of: Commerce, system: str, stream: str) -> datetime:
+    with reading(of.engine) as connection:
+        position: datetime | None = connection.execute(
+            select(CURSORS.c.position).where(
+                CURSORS.c.connection == of.name, CURSORS.c.system == system, CURSORS.c.stream == stream
+            )
+        ).scalar_one_or_none()
+    if position is None:
+        return of.now().astimezone(of.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return position - OVERLAP
+
+
+def _keep(of: Commerce, system: str, stream: str, page: Page) -> int:
+    """Take one page in, in one transaction with the new position."""
+    at = of.now()
+    with writing(of.engine) as connection:
+        mode = of.switches(connection).mode
+        if take_in_facts(connection, of.name, page.facts, at):
+            try_repaired(connection, of.name, mode, at)
+        changed = take_in_shifts(connection, of.name, page.shifts, mode, at)
+        taken = take_in(connection, of.name, page.documents, mode, at)
+        rejudge(connection, of.name, changed | taken, mode, at)
+        if page.position is not None:
+            statement = upserting(connection, CURSORS).values(
+                connection=of.name, system=system, stream=stream, position=page.position, read_at=at
+            )
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["connection", "system", "stream"],
+                    set_={"position": statement.excluded.position, "read_at": at},
+                    where=CURSORS.c.position < statement.excluded.position,
+                )
+            )
+    return len(taken)
+
+
+def sweep(of: Commerce, *, days: int = 3, progress: Callable[[str, int], None] | None = None) -> Collected:
+    """Find what webhooks did not tell: read both systems some days back, and what the accounting says it sent.
+
+    Everything is judged anew on the way. Among the counts, ``events`` are those that had not been known.
+    """
+    until = of.now()
+    since = until - timedelta(days=days)
+    found = collect(of, since=since, progress=progress)
+    missed: list[EventSeen] = []
+    try:
+        missed = of.accounting.missed(since, until)
+    except SourceError as error:
+        found.errors["events"] = error.message
+    with writing(of.engine) as connection:
+        found.counts["events"] = events.store_events(connection, of.name, "accounting", missed, until)
+        rejudge(connection, of.name, None, of.switches(connection).mode, until)
+    return found

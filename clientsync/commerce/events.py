@@ -1,0 +1,212 @@
+"""Events that webhooks or a sweep announced, and what became of each.
+
+An event is a hint only: the document is read again as it stands now, so neither order nor repetition matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, select, update
+
+from clientsync.commerce import reasons, store
+from clientsync.commerce.connected import Commerce
+from clientsync.commerce.documents import Key, State
+from clientsync.commerce.store import upserting
+from clientsync.commerce.systems import EventSeen
+from clientsync.commerce.verdicts import rejudge
+from clientsync.database import among
+from clientsync.errors import InvalidInput
+from clientsync.ledger import commerce_tables as t
+
+EVENTS: Table = t.CommerceEvent.__table__  # type: ignore[attr-defined]
+TRIES = 8
+"""After so many a passing failure counts as one: the event is shown as failed, and a replay tries it again."""
+_LONGEST = timedelta(minutes=10)
+
+
+def store_events(
+    connection: Connection,
+    name: str,
+    system: str,
+    seen: Iterable[EventSeen],
+    at: datetime,
+    inbound_id: int | None = None,
+) -> int:
+    """Keep events, each once however often it is delivered; return how many are new."""
+    fresh = 0
+    for one in seen:
+        statement = upserting(connection, EVENTS).values(
+            connection=name,
+            system=system,
+            dedupe_key=f"{name}|{system}|{one.dedupe_key}"[:300],
+            inbound_id=inbound_id,
+            type=one.type,
+            entity_id=one.entity_id,
+            action=one.action,
+            happened_at=one.happened_at,
+            received_at=at,
+            state="new",
+            reason="",
+            tries=0,
+            due_at=at,
+            deliveries=1,
+        )
+        count = connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["dedupe_key"], set_={"deliveries": EVENTS.c.deliveries + 1}
+            ).returning(EVENTS.c.deliveries)
+        ).scalar_one()
+        fresh += count == 1
+    return fresh
+
+
+def due(connection: Connection, of: Commerce, at: datetime, limit: int) -> dict[tuple[str, Key], list[int]]:
+    """Return what new events say must be read, as (system, key), with the events that say so.
+
+    Those of no concern are settled here.
+    """
+    if limit < 1:
+        return {}
+    rows = connection.execute(
+        select(EVENTS)
+        .where(EVENTS.c.connection == of.name, EVENTS.c.state == "new", EVENTS.c.due_at <= at)
+        .order_by(EVENTS.c.event_id)
+        .limit(limit)
+    ).all()
+    found: dict[tuple[str, Key], list[int]] = {}
+    for row in rows:
+        keys = of.system(row.system).keys_of(_seen(row))
+        if not keys:
+            _told_at_once(connection, of, row, at)
+        for key in keys:
+            found.setdefault((row.system, key), []).append(row.event_id)
+    return found
+
+
+def next_due(connection: Connection, name: str) -> datetime | None:
+    """Return when the next event is due."""
+    found: datetime | None = connection.execute(
+        select(func.min(EVENTS.c.due_at)).where(EVENTS.c.connection == name, EVENTS.c.state == "new")
+    ).scalar_one()
+    return found
+
+
+def _seen(row: Any) -> EventSeen:
+    return EventSeen(row.dedupe_key, row.type, row.entity_id, row.action, row.happened_at)
+
+
+def _told_at_once(connection: Connection, of: Commerce, row: Any, at: datetime) -> None:
+    """Do what an event says of booked documents and of masters; nothing has to be read for it."""
+    system, seen = of.system(row.system), _seen(row)
+    deleted = system.about_booked(seen)
+    changed = _target_deleted(connection, of.name, deleted, at) if deleted is not None else set()
+    changed |= _repaired_there(connection, of.name, system.masters_of(seen), at)
+    if changed:
+        rejudge(connection, of.name, changed, of.switches(connection).mode, at)
+        _end(connection, [row.event_id], "success", "", at)
+    else:
+        _end(connection, [row.event_id], "ignored", "No document of this connection is concerned.", at)
+
+
+def _target_deleted(connection: Connection, name: str, booked: Key, at: datetime) -> set[int]:
+    docs = store.DOCS
+    ids = set(
+        connection.execute(
+            select(docs.c.doc_id).where(
+                docs.c.connection == name,
+                docs.c.type == booked.type,
+                docs.c.target_id == booked.source_id,
+                docs.c.state == State.SUCCESS,
+            )
+        ).scalars()
+    )
+    store.set_state(connection, ids, State.FAILED, reasons.TARGET_DELETED, at)
+    return ids
+
+
+def _repaired_there(connection: Connection, name: str, masters: Sequence[Key], at: datetime) -> set[int]:
+    """Let what failed be tried again when an item or a customer of it was changed in the target."""
+    docs, needs = store.DOCS, store.NEEDS
+    ids: set[int] = set()
+    for key in masters:
+        master = select(docs.c.doc_id).where(
+            docs.c.connection == name, docs.c.type == key.type, docs.c.source_id == key.source_id
+        )
+        ids |= set(
+            connection.execute(
+                select(docs.c.doc_id).where(
+                    docs.c.connection == name,
+                    docs.c.state == State.FAILED,
+                    docs.c.reason_code == "target_rejected",
+                    docs.c.doc_id.in_(
+                        select(needs.c.doc_id).where(needs.c.need_id.in_(master)).union(master)
+                    ),
+                )
+            ).scalars()
+        )
+    store.set_state(connection, ids, State.RECEIVED, reasons.NONE, at)
+    return ids
+
+
+def settle(connection: Connection, ids: Sequence[int], error: str, at: datetime, *, is_passing: bool) -> None:
+    """End events whose document was read after they came, or say when it is read again."""
+    if not error:
+        _end(connection, ids, "success", "", at)
+        return
+    for row in connection.execute(select(EVENTS).where(among(connection, EVENTS.c.event_id, ids))).all():
+        if is_passing and row.tries + 1 < TRIES:
+            later = at + min(timedelta(seconds=2) * 2**row.tries, _LONGEST)
+            connection.execute(
+                update(EVENTS)
+                .where(EVENTS.c.event_id == row.event_id)
+                .values(tries=row.tries + 1, due_at=later, reason=error)
+            )
+        else:
+            _end(connection, [row.event_id], "failed", error, at)
+
+
+def _end(connection: Connection, ids: Sequence[int], state: str, reason: str, at: datetime) -> None:
+    if not ids:
+        return
+    values: dict[str, Any] = {"state": state, "processed_at": at, "due_at": None}
+    if reason or state == "success":
+        values["reason"] = reason
+    connection.execute(update(EVENTS).where(among(connection, EVENTS.c.event_id, ids)).values(**values))
+
+
+def replay(connection: Connection, name: str, event_id: int, at: datetime) -> int:
+    """Let an event be worked on again, by the path of all others; return the number of the new one.
+
+    Raises:
+        InvalidInput: there is no such event.
+    """
+    row = connection.execute(
+        select(EVENTS).where(EVENTS.c.connection == name, EVENTS.c.event_id == event_id)
+    ).one_or_none()
+    if row is None:
+        raise InvalidInput(f"There is no event {event_id}.")
+    made = connection.execute(
+        EVENTS.insert()
+        .values(
+            connection=name,
+            system=row.system,
+            dedupe_key=f"{row.dedupe_key}|replay|{at.isoformat()}"[:300],
+            inbound_id=row.inbound_id,
+            type=row.type,
+            entity_id=row.entity_id,
+            action=row.action,
+            happened_at=row.happened_at,
+            received_at=at,
+            state="new",
+            reason="",
+            tries=0,
+            due_at=at,
+            deliveries=1,
+            replay_of=event_id,
+        )
+        .returning(EVENTS.c.event_id)
+    )
+    return int(made.scalar_one())

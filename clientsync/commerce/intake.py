@@ -1,0 +1,95 @@
+"""Webhooks as they come in: stored before they are answered, genuine or not, each event once.
+
+Nothing is worked on here, so the answer never waits for another system; the worker is woken by whoever calls this.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Table, insert
+
+from clientsync.commerce import store
+from clientsync.commerce.connected import Commerce
+from clientsync.commerce.events import store_events
+from clientsync.commerce.systems import EventSeen
+from clientsync.crash import crash_point
+from clientsync.database import writing
+from clientsync.errors import ContractChanged
+from clientsync.ledger import commerce_tables as t
+
+INBOUND: Table = t.CommerceInbound.__table__  # type: ignore[attr-defined]
+LARGEST = 1_000_000
+"""Bytes of a webhook; a larger one is refused unread."""
+KEPT_OF_REJECTED = 2_000
+"""Bytes that are kept of one that is not genuine."""
+_KEPT_HEADERS = (
+    "content-type",
+    "user-agent",
+    "timestamp",
+    "webhook-id",
+    "webhook-timestamp",
+    "x-client-address",
+)
+
+
+@dataclass(frozen=True)
+class Received:
+    """What became of a webhook.
+
+    Attributes:
+        reason: why it was rejected; empty when it was taken.
+        fresh: how many of its events are new.
+    """
+
+    reason: str
+    fresh: int = 0
+
+
+def receive(
+    of: Commerce, system: str, headers: Mapping[str, str], body: bytes, *, reason: str = ""
+) -> Received:
+    """Store a webhook with its events in one transaction; when this returns, it is on disk.
+
+    Args:
+        of: the connection.
+        system: shop or accounting.
+        headers: names in lower case.
+        body: as it came.
+        reason: why it is rejected whatever it says, for example a path that nobody was told.
+
+    Raises:
+        WarehouseError: it is not stored; the sender must send it again.
+    """
+    at = of.now()
+    side = of.system(system)
+    reason = reason or side.verify(headers, body, at)
+    seen: list[EventSeen] = []
+    if not reason:
+        try:
+            seen = side.events(body)
+        except ContractChanged as error:
+            reason = error.message
+    with writing(of.engine) as connection:
+        of.switches(connection)
+        inbound_id = connection.execute(
+            insert(INBOUND)
+            .values(
+                connection=of.name,
+                system=system,
+                received_at=at,
+                headers={name: headers[name][:200] for name in _KEPT_HEADERS if name in headers},
+                body=body if not reason else body[:KEPT_OF_REJECTED],
+                body_sha=hashlib.sha256(body).hexdigest(),
+                is_verified=not reason,
+                reason=reason,
+            )
+            .returning(INBOUND.c.inbound_id)
+        ).scalar_one()
+        fresh = store_events(connection, of.name, system, seen, at, inbound_id)
+        if not reason:
+            store.note_event(connection, of.name, system, at)
+    crash_point("commerce_intake")
+    return Received(reason, fresh)

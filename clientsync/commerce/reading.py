@@ -1,0 +1,98 @@
+"""What is read of the two systems because an event announced it, or because another document needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from clientsync.commerce import events, reasons, store
+from clientsync.commerce.connected import Commerce
+from clientsync.commerce.documents import Key, Received, State
+from clientsync.commerce.judging import JUDGED
+from clientsync.commerce.taking_in import take_in
+from clientsync.commerce.timing import SyncMode
+from clientsync.commerce.verdicts import rejudge
+from clientsync.errors import SyncError
+
+_UNSENT = frozenset({*JUDGED, State.FAILED})
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a system said of a document.
+
+    Attributes:
+        events: that announced it before it was asked.
+        error: why it could not be asked; empty: it answered.
+        is_passing: asking again may help.
+    """
+
+    key: Key
+    events: tuple[int, ...]
+    found: tuple[Received, ...] = ()
+    error: str = ""
+    is_passing: bool = False
+
+
+def read(of: Commerce, system: str, key: Key, announced: Sequence[int]) -> Read:
+    """Ask a system for a document as it stands now; what goes wrong is told, not raised."""
+    try:
+        return Read(key, tuple(announced), tuple(of.system(system).fetch(key)))
+    except SyncError as error:
+        return Read(key, tuple(announced), error=error.message, is_passing=error.is_retryable)
+
+
+def keep(connection: Connection, of: Commerce, brought: Sequence[Read], mode: SyncMode, at: datetime) -> int:
+    """Take in what was read, settle the events that announced it, and judge; return how many documents changed."""
+    if not brought:
+        return 0
+    changed = take_in(connection, of.name, [one for read_ in brought for one in read_.found], mode, at)
+    for one in brought:
+        if not one.error and not one.found:
+            changed |= _gone(connection, of, one.key, at)
+        events.settle(connection, one.events, one.error, at, is_passing=one.is_passing)
+    asked = {one.key for one in brought if not one.error or not one.is_passing}
+    changed |= _not_received(connection, of.name, asked, at)
+    rejudge(connection, of.name, changed, mode, at)
+    return len(changed)
+
+
+def _gone(connection: Connection, of: Commerce, key: Key, at: datetime) -> set[int]:
+    """Let a document that its source no longer has not be sent; one that is booked waits for a person."""
+    docs = store.DOCS
+    row = connection.execute(
+        select(docs.c.doc_id, docs.c.state, docs.c.attempts).where(
+            docs.c.connection == of.name, docs.c.type == key.type, docs.c.source_id == key.source_id
+        )
+    ).one_or_none()
+    if row is None:
+        return set()
+    if row.state in _UNSENT and not row.attempts:
+        store.set_state(connection, [row.doc_id], State.SUPERSEDED, reasons.NONE, at)
+    elif row.state == State.SUCCESS:
+        store.set_state(connection, [row.doc_id], State.FAILED, reasons.SOURCE_DELETED, at)
+    return {row.doc_id}
+
+
+def _not_received(connection: Connection, name: str, keys: Collection[Key], at: datetime) -> set[int]:
+    """Note of documents that others need that their source was asked for them."""
+    docs = store.DOCS
+    ids = set()
+    for key in keys:
+        ids |= set(
+            connection.execute(
+                update(docs)
+                .where(
+                    docs.c.connection == name,
+                    docs.c.type == key.type,
+                    docs.c.source_id == key.source_id,
+                    docs.c.state == State.EXPECTED,
+                )
+                .values(fetched_at=at, changed_at=at)
+                .returning(docs.c.doc_id)
+            ).scalars()
+        )
+    return ids

@@ -1,0 +1,209 @@
+"""Tables of a shop and its accounting, its switches and mappings; every function here is given its transaction.
+
+Whoever changes the state of documents calls ``verdicts.rejudge`` with their ids in the same transaction, so what waits
+for them never shows an outdated reason and is never sent too early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Table, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from clientsync.commerce import reasons
+from clientsync.commerce.documents import State
+from clientsync.commerce.reasons import Reason
+from clientsync.commerce.timing import SyncMode, hours_of
+from clientsync.database import among
+from clientsync.ledger import commerce_tables as t
+
+DOCS: Table = t.CommerceDoc.__table__  # type: ignore[attr-defined]
+NEEDS: Table = t.CommerceNeed.__table__  # type: ignore[attr-defined]
+STOCK: Table = t.CommerceStockLine.__table__  # type: ignore[attr-defined]
+ATTEMPTS: Table = t.CommerceAttempt.__table__  # type: ignore[attr-defined]
+MAPS: Table = t.CommerceMap.__table__  # type: ignore[attr-defined]
+CURSORS: Table = t.CommerceCursor.__table__  # type: ignore[attr-defined]
+SHIFTS: Table = t.CommerceShift.__table__  # type: ignore[attr-defined]
+CONNECTIONS: Table = t.CommerceConnection.__table__  # type: ignore[attr-defined]
+CHOICES: Table = t.CommerceChoice.__table__  # type: ignore[attr-defined]
+
+
+def upserting(connection: Connection, table: Table) -> Any:
+    """Return an insert that knows conflicts, of this database."""
+    return (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table)
+
+
+@dataclass(frozen=True)
+class Switches:
+    """How a connection is set.
+
+    Attributes:
+        stopped: why nothing is sent, by direction; empty: it is.
+        maps_version: rises with every change of a mapping.
+    """
+
+    mode: SyncMode
+    uses_customer_ids: bool
+    stopped: Mapping[str, str]
+    maps_version: int
+
+
+def switches(connection: Connection, name: str, zone: ZoneInfo) -> Switches:
+    """Return the switches of a connection; they are made with their defaults on first use."""
+    row = connection.execute(select(CONNECTIONS).where(CONNECTIONS.c.connection == name)).one_or_none()
+    if row is None:
+        connection.execute(
+            upserting(connection, CONNECTIONS)
+            .values(
+                connection=name,
+                sales="real_time",
+                sales_at="",
+                transfers_scheduled=False,
+                transfers_at="",
+                uses_customer_ids=False,
+                stopped="",
+                stopped_in="",
+                maps_version=0,
+            )
+            .on_conflict_do_nothing()
+        )
+        row = connection.execute(select(CONNECTIONS).where(CONNECTIONS.c.connection == name)).one()
+    mode = SyncMode(
+        sales=row.sales,
+        sales_at=hours_of(filter(None, row.sales_at.split(","))),
+        transfers_scheduled=row.transfers_scheduled,
+        transfers_at=hours_of(filter(None, row.transfers_at.split(","))),
+        zone=zone,
+    )
+    return Switches(mode, row.uses_customer_ids, {"out": row.stopped, "in": row.stopped_in}, row.maps_version)
+
+
+def change_connection(connection: Connection, name: str, **values: Any) -> None:
+    """Change columns of a connection."""
+    connection.execute(update(CONNECTIONS).where(CONNECTIONS.c.connection == name).values(**values))
+
+
+def note_event(connection: Connection, name: str, system: str, at: datetime) -> None:
+    """Note that a system has told something, for the alarm of its silence."""
+    column = "shop_heard_at" if system == "shop" else "accounting_heard_at"
+    change_connection(connection, name, **{column: at})
+
+
+def note_choice(
+    connection: Connection,
+    name: str,
+    at: datetime,
+    actor: str,
+    action: str,
+    detail: str = "",
+    doc_id: int | None = None,
+) -> None:
+    """Write down what a person decided."""
+    connection.execute(
+        insert(CHOICES).values(
+            connection=name, at=at, actor=actor, action=action, detail=detail, doc_id=doc_id
+        )
+    )
+
+
+def maps_of(
+    connection: Connection, name: str, keys: Collection[tuple[str, str]] | None = None
+) -> dict[tuple[str, str], str]:
+    """Return mappings by kind and key, all of them or those of some keys."""
+    statement = select(MAPS.c.kind, MAPS.c.source_key, MAPS.c.target_key).where(MAPS.c.connection == name)
+    if keys is not None:
+        statement = statement.where(among(connection, MAPS.c.source_key, {key for _, key in keys}))
+    return {(row.kind, row.source_key): row.target_key for row in connection.execute(statement)}
+
+
+def put_maps(connection: Connection, name: str, values: Mapping[tuple[str, str], str], at: datetime) -> None:
+    """Keep mappings, over those before."""
+    if not values:
+        return
+    statement = upserting(connection, MAPS)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["connection", "kind", "source_key"],
+            set_={"target_key": statement.excluded.target_key, "changed_at": statement.excluded.changed_at},
+        ),
+        [
+            {"connection": name, "kind": kind, "source_key": key, "target_key": value, "changed_at": at}
+            for (kind, key), value in values.items()
+        ],
+    )
+    change_connection(connection, name, maps_version=CONNECTIONS.c.maps_version + 1)
+
+
+def repaired(connection: Connection, name: str, at: datetime) -> set[int]:
+    """Let documents that failed be tried again when a mapping that they asked for has another value now."""
+    failed = connection.execute(
+        select(DOCS.c.doc_id, DOCS.c.inputs).where(DOCS.c.connection == name, DOCS.c.state == State.FAILED)
+    ).all()
+    asked = {(kind, key) for row in failed for kind, key, _ in row.inputs}
+    if not asked:
+        return set()
+    known = maps_of(connection, name, asked)
+    ids = {
+        row.doc_id
+        for row in failed
+        if any(known.get((kind, key), "") != value for kind, key, value in row.inputs)
+    }
+    set_state(connection, ids, State.RECEIVED, reasons.NONE, at)
+    return ids
+
+
+def set_state(
+    connection: Connection, ids: Collection[int], state: State, reason: Reason, at: datetime, **more: Any
+) -> None:
+    """Set the state of documents, with its reason; they wait for nothing."""
+    if not ids:
+        return
+    connection.execute(
+        update(DOCS)
+        .where(among(connection, DOCS.c.doc_id, ids))
+        .values(
+            state=state, reason_code=reason.code, reason=reason.text, blocker_id=None, root_id=None,
+            changed_at=at, **more,
+        )
+    )  # fmt: skip
+
+
+def expected(connection: Connection, name: str, limit: int, directions: Sequence[str]) -> list[Any]:
+    """Return documents that others need, that never came, and that the source was not asked for yet."""
+    return list(
+        connection.execute(
+            select(DOCS.c.doc_id, DOCS.c.type, DOCS.c.source_id, DOCS.c.direction)
+            .where(
+                DOCS.c.connection == name,
+                DOCS.c.state == State.EXPECTED,
+                DOCS.c.fetched_at.is_(None),
+                DOCS.c.direction.in_(directions),
+            )
+            .order_by(DOCS.c.doc_id)
+            .limit(limit)
+        )
+    )
+
+
+Row = Any
+"""A row of a table of the ledger, with its columns as attributes."""
+
+
+def doc(connection: Connection, doc_id: int) -> Row:
+    """Return a document's row; None when there is none."""
+    return connection.execute(select(DOCS).where(DOCS.c.doc_id == doc_id)).one_or_none()
+
+
+def counts(connection: Connection, name: str) -> dict[str, int]:
+    """Return how many documents are in each state; those that are only expected are left out."""
+    rows = connection.execute(
+        select(DOCS.c.state, func.count())
+        .where(DOCS.c.connection == name, DOCS.c.state != State.EXPECTED)
+        .group_by(DOCS.c.state)
+    )
+    return {str(state): count for state, count in rows}

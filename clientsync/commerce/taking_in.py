@@ -1,0 +1,299 @@
+"""What sources say, taken into the ledger: documents with their needs, shifts, facts about keys."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
+
+from clientsync.commerce import reasons
+from clientsync.commerce.documents import TYPES, Fact, Key, Received, Shift, State
+from clientsync.commerce.judging import JUDGED
+from clientsync.commerce.store import DOCS, NEEDS, SHIFTS, STOCK, maps_of, put_maps, set_state, upserting
+from clientsync.commerce.timing import SyncMode, eligible
+from clientsync.database import among
+
+_NOT_SENT = frozenset({State.EXPECTED, State.RECEIVED, State.WAITING, State.HELD, State.READY})
+_REPLACED = frozenset({"sale"})
+"""Types that are booked anew when the source changes them; of the others a person decides."""
+_KEPT = frozenset({"item", "customer"})
+"""Types of which a later change is no business of the accounting."""
+_BELONGING = frozenset({"payment", "sale_return"})
+"""Types that go with their sale when it is withdrawn before it was booked."""
+_NO_REASON: dict[str, Any] = {"reason_code": "", "reason": "", "blocker_id": None, "root_id": None}
+_EMPTY: dict[str, Any] = {
+    "reason_code": "", "reason": "", "inputs": [], "attempts": 0, "target_id": "", "target_number": "",
+    "target_total": "", "lease": "",
+}  # fmt: skip
+
+
+def take_in(
+    connection: Connection, name: str, received: Iterable[Received], mode: SyncMode, at: datetime
+) -> set[int]:
+    """Bring the ledger to what a source says of documents; return those that must be judged.
+
+    What is known already, unchanged, changes nothing. A document that was booked and is changed since is booked anew,
+    or waits for a person where the accounting cannot replace it.
+    """
+    newest = {one.key: one for one in received if not one.is_ours}
+    if not newest:
+        return set()
+    there = {Key(row.type, row.source_id): row for row in _rows(connection, name, newest)}
+    changed: set[int] = set()
+    wanted: dict[Key, int] = {key: row.doc_id for key, row in there.items()}
+    shifts = _shifts_of(connection, name, {one.register for one in newest.values() if one.register}, mode)
+    for key, one in newest.items():
+        row = there.get(key)
+        values = _values(
+            one, mode, shifts, row.arrived_at if row is not None and row.payload_hash else at, at
+        )
+        if row is None:
+            state = State.SUPERSEDED if one.is_withdrawn else State.RECEIVED
+            wanted[key] = connection.execute(
+                insert(DOCS).values(
+                    connection=name,
+                    direction=TYPES[key.type].direction,
+                    type=key.type,
+                    source_id=key.source_id,
+                    type_rank=TYPES[key.type].rank,
+                    state=state,
+                    revision=1,
+                    arrived_at=at,
+                    **_EMPTY,
+                    **values,
+                )
+            ).inserted_primary_key[0]  # type: ignore[index]
+            changed.add(wanted[key])
+        elif row.payload_hash != one.hash:
+            connection.execute(
+                update(DOCS)
+                .where(DOCS.c.doc_id == row.doc_id)
+                .values(
+                    **values,
+                    **state_after_change(
+                        row.type, State(row.state), row.attempts, is_withdrawn=one.is_withdrawn
+                    ),
+                    revision=row.revision + (1 if row.payload_hash else 0),
+                    arrived_at=row.arrived_at if row.payload_hash else at,
+                )
+            )
+            changed.add(row.doc_id)
+    fresh = {key: one for key, one in newest.items() if wanted[key] in changed}
+    _write_needs(connection, name, fresh, wanted, at)
+    _write_stock(connection, name, fresh, wanted)
+    return changed | follow_withdrawn(connection, changed, at)
+
+
+def _rows(connection: Connection, name: str, keys: Collection[Key]) -> list[Any]:
+    found: list[Any] = []
+    for type_name, some in groupby(sorted(keys), key=lambda key: key.type):
+        found += connection.execute(
+            select(DOCS).where(
+                DOCS.c.connection == name,
+                DOCS.c.type == type_name,
+                among(connection, DOCS.c.source_id, [key.source_id for key in some]),
+            )
+        ).all()
+    return found
+
+
+def _values(
+    one: Received, mode: SyncMode, shifts: Mapping[str, Sequence[Shift]], arrived_at: datetime, at: datetime
+) -> dict[str, Any]:
+    sold_at = one.closed_at or one.occurred_at
+    when = eligible(
+        mode, one.type, arrived_at=arrived_at, sold_at=sold_at, register=one.register,
+        shifts=shifts.get(one.register, ()),
+    )  # fmt: skip
+    return {
+        "number": one.number,
+        "occurred_at": one.occurred_at,
+        "lane": one.lane,
+        "register_id": one.register,
+        "closed_at": one.closed_at,
+        "payload": dict(one.payload),
+        "payload_hash": one.hash,
+        "is_withdrawn": one.is_withdrawn,
+        "eligible_at": when.at,
+        "changed_at": at,
+    }
+
+
+def state_after_change(
+    type_name: str, state: State, attempts: int, *, is_withdrawn: bool = False
+) -> dict[str, Any]:
+    """Return state and reason of a document after the source changed it; empty when they stay.
+
+    What may have been sent is settled first: a sale that is booked is taken back by its own return.
+    """
+    is_unsent = state is State.FAILED or (state in _NOT_SENT and not attempts)
+    if is_withdrawn:
+        return {"state": State.SUPERSEDED} | _NO_REASON if is_unsent else {}
+    if is_unsent or state is State.SUPERSEDED:
+        return {"state": State.RECEIVED} | _NO_REASON
+    if state is not State.SUCCESS or type_name in _KEPT:
+        return {}
+    if type_name in _REPLACED:
+        return {"state": State.RECEIVED} | _NO_REASON
+    reason = reasons.changed_after_booking()
+    return {"state": State.FAILED, "reason_code": reason.code, "reason": reason.text}
+
+
+def _write_needs(
+    connection: Connection, name: str, fresh: Mapping[Key, Received], wanted: dict[Key, int], at: datetime
+) -> None:
+    """Let needs be rows; what has not come yet becomes an expected document."""
+    needed = {need for one in fresh.values() for need in one.needs} - wanted.keys()
+    wanted.update({Key(row.type, row.source_id): row.doc_id for row in _rows(connection, name, needed)})
+    for key in sorted(needed - wanted.keys()):
+        kind = TYPES[key.type]
+        wanted[key] = connection.execute(
+            insert(DOCS).values(
+                connection=name, direction=kind.direction, type=key.type, source_id=key.source_id,
+                number=key.source_id, occurred_at=at, type_rank=kind.rank, lane="", register_id="", payload={},
+                payload_hash="", revision=1, is_withdrawn=False, state=State.EXPECTED, arrived_at=at,
+                changed_at=at, **_EMPTY,
+            )
+        ).inserted_primary_key[0]  # type: ignore[index] # fmt: skip
+    if fresh:
+        ids = [wanted[key] for key in fresh]
+        connection.execute(delete(NEEDS).where(among(connection, NEEDS.c.doc_id, ids)))
+    rows = [
+        {"doc_id": wanted[key], "need_id": need_id}
+        for key, one in fresh.items()
+        for need_id in {wanted[need]: None for need in one.needs}
+    ]
+    if rows:
+        connection.execute(insert(NEEDS), rows)
+
+
+def _write_stock(
+    connection: Connection, name: str, fresh: Mapping[Key, Received], wanted: Mapping[Key, int]
+) -> None:
+    moved = {wanted[key]: one for key, one in fresh.items() if TYPES[key.type].is_stock}
+    if not moved:
+        return
+    connection.execute(delete(STOCK).where(among(connection, STOCK.c.doc_id, list(moved))))
+    rows = [
+        {"doc_id": doc_id, "sku": sku, "connection": name, "lane": one.lane}
+        for doc_id, one in moved.items()
+        for sku in sorted({str(line.get("sku") or "") for line in one.payload.get("lines", ())} - {""})
+    ]
+    if rows:
+        connection.execute(insert(STOCK), rows)
+
+
+def follow_withdrawn(connection: Connection, changed: Collection[int], at: datetime) -> set[int]:
+    """Take what belongs to a sale that was withdrawn before it was booked out with it; return what that changed."""
+    sale = DOCS.alias("sale")
+    gone = connection.execute(
+        select(DOCS.c.doc_id)
+        .join(NEEDS, NEEDS.c.doc_id == DOCS.c.doc_id)
+        .join(sale, sale.c.doc_id == NEEDS.c.need_id)
+        .where(
+            or_(among(connection, NEEDS.c.need_id, changed), among(connection, NEEDS.c.doc_id, changed)),
+            sale.c.state == State.SUPERSEDED,
+            DOCS.c.type.in_(_BELONGING),
+            DOCS.c.state.in_([*JUDGED, State.FAILED]),
+        )
+    ).scalars()
+    ids = set(gone)
+    if ids:
+        set_state(connection, ids, State.SUPERSEDED, reasons.NONE, at)
+    return ids
+
+
+def take_in_facts(connection: Connection, name: str, facts: Iterable[Fact], at: datetime) -> bool:
+    """Keep what a source says about keys; return whether something is new."""
+    newest = {(one.kind, one.key): one.value for one in facts}
+    known = maps_of(connection, name, newest)
+    changed = {key: value for key, value in newest.items() if known.get(key, "") != value}
+    put_maps(connection, name, changed, at)
+    return bool(changed)
+
+
+def take_in_shifts(
+    connection: Connection, name: str, shifts: Iterable[Shift], mode: SyncMode, at: datetime
+) -> set[int]:
+    """Keep shifts, and say anew when the sales of their registers may be sent; return the sales concerned."""
+    newest = {one.shift_id: one for one in shifts}
+    if not newest:
+        return set()
+    statement = upserting(connection, SHIFTS)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["connection", "shift_id"],
+            set_={name_: statement.excluded[name_] for name_ in ("register_id", "opened_at", "closed_at")},
+        ),
+        [
+            {
+                "connection": name,
+                "shift_id": one.shift_id,
+                "register_id": one.register,
+                "opened_at": one.opened_at,
+                "closed_at": one.closed_at,
+            }
+            for one in newest.values()
+        ],
+    )
+    if mode.sales != "shift_close":
+        return set()
+    return time_anew(connection, name, mode, at, registers={one.register for one in newest.values()})
+
+
+def _shifts_of(
+    connection: Connection, name: str, registers: Collection[str], mode: SyncMode
+) -> dict[str, list[Shift]]:
+    if mode.sales != "shift_close" or not registers:
+        return {}
+    found: dict[str, list[Shift]] = {}
+    for row in connection.execute(
+        select(SHIFTS).where(SHIFTS.c.connection == name, among(connection, SHIFTS.c.register_id, registers))
+    ):
+        found.setdefault(row.register_id, []).append(
+            Shift(row.shift_id, row.register_id, row.opened_at, row.closed_at)
+        )
+    return found
+
+
+def time_anew(
+    connection: Connection, name: str, mode: SyncMode, at: datetime, registers: Collection[str] | None = None
+) -> set[int]:
+    """Say anew when documents that are not sent yet may be; return those for which it changed.
+
+    Args:
+        connection: of a transaction.
+        name: of the connection.
+        mode: as it is set now.
+        at: the moment.
+        registers: only sales of these; None: everything.
+    """
+    where = [DOCS.c.connection == name, DOCS.c.state.in_(JUDGED)]
+    if registers is not None:
+        where.append(among(connection, DOCS.c.register_id, registers))
+    rows = connection.execute(
+        select(
+            DOCS.c.doc_id, DOCS.c.type, DOCS.c.arrived_at, DOCS.c.occurred_at, DOCS.c.closed_at, DOCS.c.register_id,
+            DOCS.c.eligible_at,
+        ).where(*where)
+    ).all()  # fmt: skip
+    shifts = _shifts_of(connection, name, {row.register_id for row in rows if row.register_id}, mode)
+    changed = []
+    for row in rows:
+        when = eligible(
+            mode, row.type, arrived_at=row.arrived_at, sold_at=row.closed_at or row.occurred_at,
+            register=row.register_id, shifts=shifts.get(row.register_id, ()),
+        )  # fmt: skip
+        if when.at != row.eligible_at:
+            changed.append({"of": row.doc_id, "to": when.at, "at": at})
+    if changed:
+        connection.execute(
+            update(DOCS)
+            .where(DOCS.c.doc_id == bindparam("of"))
+            .values(eligible_at=bindparam("to"), changed_at=bindparam("at")),
+            changed,
+        )
+    return {one["of"] for one in changed}

@@ -1,0 +1,331 @@
+"""The worker: reads what was announced or is needed, sends what may be sent, and settles what came of it.
+
+One thread decides and owns the database; a few others speak with the two systems. What they bring is settled, taken
+in, judged and claimed anew in one transaction, so a document is never seen between two states. Anything may end this
+process at any moment: a claim that ran out is looked up before it is sent again.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, func, select
+
+from clientsync.commerce import events, reasons, store
+from clientsync.commerce.claims import Claim, Kind, Outcome, claim, end_leases, settle, wake_due
+from clientsync.commerce.connected import DIRECTIONS, Commerce
+from clientsync.commerce.documents import Key, State
+from clientsync.commerce.reading import Read, keep, read
+from clientsync.commerce.reasons import Reason
+from clientsync.commerce.store import Switches
+from clientsync.commerce.systems import Job, Mappings
+from clientsync.crash import crash_point
+from clientsync.database import reading, writing
+from clientsync.errors import (
+    BadRequest,
+    BookingRefused,
+    MissingSecret,
+    NeedsPerson,
+    NotConnected,
+    ProviderMisconfigured,
+    RateLimited,
+    SourceError,
+    StopRequested,
+    SyncError,
+)
+
+IDLE_SECONDS = 0.5
+"""How long a worker that goes on and on sleeps when nothing is announced."""
+LONGEST_WAIT = timedelta(minutes=5)
+SHUT_SECONDS = 300.0
+"""After which a system that did not let us in is tried again by a worker that goes on and on."""
+_STOPPED = {"out": "stopped", "in": "stopped_in"}
+_jitter = random.SystemRandom()
+
+
+@dataclass
+class Report:
+    """What a worker did.
+
+    Attributes:
+        outcomes: kind of outcome to how many tries ended so.
+        taken_in: documents that were new or changed.
+        stopped: reasons by direction for which nothing is sent.
+    """
+
+    outcomes: dict[str, int] = field(default_factory=dict)
+    taken_in: int = 0
+    stopped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def tries(self) -> int:
+        """How many tries ended."""
+        return sum(self.outcomes.values())
+
+
+class Worker:
+    """Works on one connection; several may, in several processes."""
+
+    def __init__(
+        self,
+        of: Commerce,
+        *,
+        stop: threading.Event | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        patience: timedelta = timedelta(seconds=30),
+        pool: Callable[[int], Executor] = ThreadPoolExecutor,
+    ) -> None:
+        """Prepare; nothing is read yet.
+
+        Args:
+            of: the connection.
+            stop: ends the worker after what is under way.
+            progress: is told how many tries ended and how many documents may still be sent.
+            patience: for how long ``until_idle`` waits for something that is due later.
+            pool: makes the threads that speak with the systems.
+        """
+        self._of, self._stop, self._progress = of, stop or threading.Event(), progress
+        self._patience, self._pool = patience, pool
+        self._holder = str(uuid4())
+        self._wake = threading.Event()
+        self._sends: dict[Future[Outcome], Claim] = {}
+        self._reads: dict[Future[Read], tuple[str, Key]] = {}
+        self._maps: tuple[int, dict[tuple[str, str], str]] = (-1, {})
+        self._shut: dict[str, float] = {}
+        self.report = Report()
+
+    def wake(self) -> None:
+        """Say that something was announced."""
+        self._wake.set()
+
+    def until_idle(self) -> Report:
+        """Work until nothing is left that can be done soon; return what was done."""
+        self._open_again()
+        with self._pool(3 * self._of.at_once) as pool:
+            while not self._stop.is_set():
+                next_at = self._turn(pool)
+                if self._under_way:
+                    wait(self._under_way, timeout=1.0, return_when=FIRST_COMPLETED)
+                elif next_at is None or next_at - self._of.now() > self._patience:
+                    break
+                else:
+                    self._stop.wait(max((next_at - self._of.now()).total_seconds(), 0.0))
+            self._finish(pool)
+        return self.report
+
+    def go_on(self) -> None:
+        """Work until the stop is asked for."""
+        self._open_again()
+        with self._pool(3 * self._of.at_once) as pool:
+            while not self._stop.is_set():
+                self._wake.clear()
+                self._turn(pool)
+                self._wake.wait(IDLE_SECONDS)
+            self._finish(pool)
+
+    def _finish(self, pool: Executor) -> None:
+        """Settle what is under way; claim nothing more."""
+        while self._under_way:
+            wait(self._under_way, return_when=FIRST_COMPLETED)
+            self._turn(pool, is_last=True)
+
+    @property
+    def _under_way(self) -> list[Future[Any]]:
+        return [*self._sends, *self._reads]
+
+    def _open_again(self) -> None:
+        """Forget that a system did not let us in; a new worker tries it."""
+        with writing(self._of.engine) as connection:
+            if any(self._of.switches(connection).stopped.values()):
+                store.change_connection(connection, self._of.name, **dict.fromkeys(_STOPPED.values(), ""))
+
+    def _turn(self, pool: Executor, *, is_last: bool = False) -> datetime | None:
+        """Settle, take in, judge and claim in one transaction; return when something is due next."""
+        of, at = self._of, self._of.now()
+        sent = [(self._sends.pop(one), self._outcome(one)) for one in list(self._sends) if one.done()]
+        brought = [(self._reads.pop(one), one.result()) for one in list(self._reads) if one.done()]
+        with writing(of.engine) as connection:
+            found = of.switches(connection)
+            self._settle(connection, sent, found, at)
+            self.report.taken_in += keep(connection, of, [one for _, one in brought], found.mode, at)
+            crash_point("commerce_taken_in")
+            claims: list[Claim] = []
+            wanted: dict[tuple[str, Key], list[int]] = {}
+            next_at = None
+            if not is_last:
+                end_leases(connection, of.name, found.mode, at)
+                wake_due(connection, of.name, found.mode, at)
+                directions = [one for one in DIRECTIONS if not self._is_shut(one)]
+                room = of.at_once - len(self._sends)
+                claims = claim(connection, of.name, self._holder, room, at, at + of.lease, directions)
+                wanted = self._wanted(connection, at)
+                next_at = self._next_at(connection, directions)
+            maps = self._current_maps(connection, found) if claims else {}
+        crash_point("commerce_claimed")
+        for one in claims:
+            self._begun(self._sends, pool.submit(self._send, one, maps, found.uses_customer_ids), one)
+        for (system, key), announced in wanted.items():
+            self._begun(self._reads, pool.submit(read, of, system, key, announced), (system, key))
+        return next_at if not (claims or wanted) else at
+
+    def _begun(self, under_way: dict[Future[Any], Any], future: Future[Any], what: object) -> None:
+        under_way[future] = what
+        future.add_done_callback(lambda _: self._wake.set())
+
+    def _settle(
+        self, connection: Connection, sent: Sequence[tuple[Claim, Outcome]], found: Switches, at: datetime
+    ) -> None:
+        if not sent:
+            return
+        of = self._of
+        settle(connection, of.name, sent, self._holder, found.mode, at)
+        crash_point("commerce_settled")
+        for done, outcome in sent:
+            self.report.outcomes[outcome.kind] = self.report.outcomes.get(outcome.kind, 0) + 1
+            self._note_door(connection, done.direction, outcome)
+        if self._progress is not None:
+            self._progress(self.report.tries, _to_send(connection, of.name))
+
+    def _note_door(self, connection: Connection, direction: str, outcome: Outcome) -> None:
+        """Keep whether the target of a direction lets us in."""
+        if outcome.kind == "auth":
+            self._shut[direction] = time.monotonic()
+            self.report.stopped[direction] = outcome.reason.text
+        elif outcome.kind == "success" and self._shut.pop(direction, None) is not None:
+            del self.report.stopped[direction]
+        else:
+            return
+        said = self.report.stopped.get(direction, "")
+        store.change_connection(connection, self._of.name, **{_STOPPED[direction]: said[:200]})
+
+    def _is_shut(self, direction: str) -> bool:
+        """Whether nothing is sent in a direction; after a while one try finds out whether that is still so."""
+        since = self._shut.get(direction)
+        return since is not None and time.monotonic() - since < SHUT_SECONDS
+
+    def _wanted(self, connection: Connection, at: datetime) -> dict[tuple[str, Key], list[int]]:
+        """Return what is to be read of the two systems: what events announce and what others need."""
+        room = 2 * self._of.at_once - len(self._reads)
+        if room < 1:
+            return {}
+        busy = set(self._reads.values())
+        found = {
+            one: announced
+            for one, announced in events.due(connection, self._of, at, 4 * room).items()
+            if one not in busy
+        }
+        for row in store.expected(connection, self._of.name, room + len(busy), DIRECTIONS):
+            one = ("shop" if row.direction == "out" else "accounting", Key(row.type, row.source_id))
+            if one not in busy:
+                found.setdefault(one, [])
+        return dict(list(found.items())[:room])
+
+    def _next_at(self, connection: Connection, directions: Sequence[str]) -> datetime | None:
+        """Return when something is due that can be done by itself."""
+        docs = store.DOCS
+        moments = [
+            connection.execute(
+                select(func.min(docs.c.eligible_at)).where(
+                    docs.c.connection == self._of.name,
+                    docs.c.state.in_([State.READY, State.UNKNOWN, State.WAITING]),
+                    docs.c.direction.in_(directions),
+                )
+            ).scalar_one(),
+            events.next_due(connection, self._of.name),
+        ]
+        return min((one for one in moments if one is not None), default=None)
+
+    def _current_maps(self, connection: Connection, found: Switches) -> dict[tuple[str, str], str]:
+        if self._maps[0] != found.maps_version:
+            self._maps = (found.maps_version, store.maps_of(connection, self._of.name))
+        return self._maps[1]
+
+    # in the threads that speak with the systems
+
+    def _send(self, one: Claim, maps: dict[tuple[str, str], str], uses_customer_ids: bool) -> Outcome:
+        """Look a document up if it may have been sent, send it if it was not; never raises a ``SourceError``."""
+        target = self._of.target(one.direction)
+        job = Job(one.document, Mappings(maps), uses_customer_ids)
+        is_looking = one.must_look_up
+        try:
+            booked = target.find(job) if is_looking else None
+            if booked is None and one.is_withdrawn:
+                return Outcome("gone", calls=job.calls)
+            if booked is None:
+                is_looking = False
+                booked = target.send(job)
+                crash_point("commerce_sent")
+        except (SourceError, BookingRefused, MissingSecret, StopRequested) as error:
+            kind, reason, again_at = self._meaning(error, one.document.attempts, is_looking=is_looking)
+            return Outcome(kind, None, reason, again_at, _inputs(job), job.calls)
+        return Outcome("success", booked, inputs=_inputs(job), calls=job.calls)
+
+    def _meaning(
+        self, error: SyncError, attempts: int, *, is_looking: bool
+    ) -> tuple[Kind, Reason, datetime | None]:
+        """Return what an error says of a document; while it is looked up, nobody knows whether it is booked."""
+        if isinstance(error, BookingRefused):
+            return "failed", Reason(error.reason_code, error.message), None
+        if isinstance(error, NeedsPerson | ProviderMisconfigured | MissingSecret):
+            return "auth", reasons.auth_expired(error.message), None
+        again_at = self._again_at(attempts, error)
+        shown = f"{again_at.astimezone(self._of.zone):%H:%M:%S}"
+        if is_looking:
+            return "unknown", reasons.outcome_unknown(error.message), again_at
+        if isinstance(error, RateLimited | NotConnected | StopRequested):
+            why = reasons.throttled if isinstance(error, RateLimited) else reasons.not_reached
+            return "retry", why(shown), again_at
+        if isinstance(error, BadRequest):
+            return "failed", reasons.target_rejected(error.message), None
+        return "unknown", reasons.outcome_unknown(error.message), again_at
+
+    def _again_at(self, attempts: int, error: SyncError) -> datetime:
+        """Return when to try again: as told, or ever later, with jitter, at most five minutes."""
+        told = error.retry_after if isinstance(error, RateLimited) else None
+        first = self._of.first_look_up
+        wait_for = (
+            timedelta(seconds=told) if told is not None else min(first * 2 ** min(attempts, 10), LONGEST_WAIT)
+        )
+        return self._of.now() + wait_for * _jitter.uniform(1.0, 1.3)
+
+    def _outcome(self, future: Future[Outcome]) -> Outcome:
+        error = future.exception()
+        if error is None:
+            return future.result()
+        if not isinstance(error, Exception):
+            raise error
+        return Outcome("failed", reason=reasons.internal_error(type(error).__name__))
+
+
+def _inputs(job: Job) -> tuple[tuple[str, str, str], ...]:
+    return tuple((kind, key, value) for (kind, key), value in job.mappings.asked.items())
+
+
+def _to_send(connection: Connection, name: str) -> int:
+    docs = store.DOCS
+    return int(
+        connection.execute(
+            select(func.count()).where(
+                docs.c.connection == name, docs.c.state.in_([State.READY, State.UNKNOWN, State.SENDING])
+            )
+        ).scalar_one()
+    )
+
+
+def work_until_idle(of: Commerce, **options: Any) -> Report:
+    """Work on a connection until nothing is left that can be done soon; options are those of ``Worker``."""
+    return Worker(of, **options).until_idle()
+
+
+def left(of: Commerce) -> dict[str, int]:
+    """Return how many documents are in each state."""
+    with reading(of.engine) as connection:
+        return store.counts(connection, of.name)
