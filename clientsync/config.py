@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -208,6 +209,60 @@ class RecordSetSettings(BaseModel):
     )
 
 
+class CommerceSettings(BaseModel):
+    """A shop and its accounting."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shop_provider: str = Field(description="Name of the provider with the shop's address and credentials")
+    accounting_provider: str = Field(description="Name of the provider of the accounting")
+    shop: str = Field(
+        default="connectors.iseller:open_shop", description="Dotted name of what opens the shop"
+    )
+    accounting: str = Field(
+        default="connectors.accurate:open_accounting", description="Dotted name of what opens the accounting"
+    )
+    zone: str = Field(
+        default="Asia/Jakarta",
+        description="Time zone of the shop and its books; hours of sync modes are in it",
+    )
+    shop_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What the shop's vendor did not document; its connector lists the names",
+    )
+    accounting_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Walk-in customer, item category and the like; the connector lists the names",
+    )
+    at_once: int = Field(default=8, ge=1, le=64, description="Documents that are sent at once")
+    lease_seconds: float = Field(
+        default=300.0,
+        gt=0,
+        description="After which a document whose sender is silent is looked up, in seconds",
+    )
+    look_up_seconds: float = Field(
+        default=2.0, gt=0, description="After a lost answer the accounting is asked what it has, in seconds"
+    )
+    poll_seconds: float = Field(
+        default=90.0,
+        gt=0,
+        description="How often the service reads what no webhook tells (transfers, shifts, products), in seconds",
+    )
+    silent_hours: float = Field(
+        default=24.0, gt=0, description="Without a webhook for so long, an alarm is shown, in hours"
+    )
+    sweep_days: int = Field(default=3, ge=1, le=30, description="Days that a sweep reads back")
+
+    @field_validator("zone")
+    @classmethod
+    def _is_a_zone(cls, given: str) -> str:
+        try:
+            ZoneInfo(given)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("a zone is a name like Asia/Jakarta") from None
+        return given
+
+
 class Settings(BaseSettings):
     """All settings; frozen."""
 
@@ -315,6 +370,16 @@ class Settings(BaseSettings):
     exchange: ExchangeSettings | None = Field(
         default=None, description="This node of the exchange between head office and stores"
     )
+    commerce: dict[str, CommerceSettings] = Field(
+        default_factory=dict, description="Shops and their accounting, by name"
+    )
+    service_host: str = Field(
+        default="127.0.0.1",
+        description="Address on which the service listens for webhooks; loopback by default",
+    )
+    service_port: int = Field(
+        default=8484, ge=0, le=65535, description="Port of the service for webhooks; 0: one that is free"
+    )
     records: dict[str, RecordSetSettings] = Field(
         default_factory=dict, description="Sets of records that two systems keep alike, by name"
     )
@@ -397,6 +462,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "providers": ProviderSettings,
     "exchange": ExchangeSettings,
     "records": RecordSetSettings,
+    "commerce": CommerceSettings,
 }
 
 
@@ -426,6 +492,7 @@ def describe_settings() -> Iterator[tuple[str, str, str, str]]:
     yield from _describe(Settings, "")
     yield from _describe(ProviderSettings, "providers.<name>.")
     yield from _describe(ExchangeSettings, "exchange.")
+    yield from _describe(CommerceSettings, "commerce.<name>.")
     yield from _describe(RecordSetSettings, "records.<name>.")
     yield from _describe(RecordSideSettings, "records.<name>.a.")
 
