@@ -1,4 +1,4 @@
-"""What is wrong with a connection although no document says so: silence, an end that comes near, doors that are shut."""
+"""What is wrong with a connection although no document says so: silence, an end that comes near, shut doors."""
 
 from __future__ import annotations
 
@@ -66,6 +66,13 @@ def alarms(of: Commerce, *, silent: timedelta = timedelta(hours=24)) -> list[dic
                     "Check its registration; a sweep finds what is lost.",
                 )
             )
+    if row.poll_error:
+        found.append(
+            (
+                f"not everything could be read: {row.poll_error}",
+                "It is tried again by itself; see the systems.",
+            )
+        )
     today = at.astimezone(of.zone).date()
     if row.webhook_ends_on is None:
         found.append(

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from clientsync.commerce import events
+from clientsync.commerce import events, store
 from clientsync.commerce.connected import SYSTEMS, Commerce
 from clientsync.commerce.deciding import try_repaired
 from clientsync.commerce.documents import Page
@@ -70,6 +70,9 @@ def collect(
                         progress(name, found.counts[name])
             except SourceError as error:
                 found.errors[name] = error.message
+    said = "; ".join(f"{name}: {error}" for name, error in found.errors.items())
+    with writing(of.engine) as connection:
+        store.change_connection(connection, of.name, polled_at=of.now(), poll_error=said)
     return found
 
 
@@ -125,4 +128,6 @@ def sweep(of: Commerce, *, days: int = 3, progress: Callable[[str, int], None] |
     with writing(of.engine) as connection:
         found.counts["events"] = events.store_events(connection, of.name, "accounting", missed, until)
         rejudge(connection, of.name, None, of.switches(connection).mode, until)
+        if not found.errors:
+            store.change_connection(connection, of.name, swept_at=until)
     return found

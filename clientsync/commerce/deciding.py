@@ -47,6 +47,13 @@ def refresh(of: Commerce, ids: Collection[int] | None, *, actor: str) -> int:
         mode = of.switches(connection).mode
         wanted = _open_ids(connection, of.name) if ids is None else _with_ancestors(connection, of.name, ids)
         docs = store.DOCS
+        _change(
+            connection,
+            _unreadable(connection, wanted),
+            state=State.EXPECTED,
+            payload_hash="",
+            fetched_at=None,
+        )
         rows = connection.execute(
             select(docs.c.doc_id, docs.c.state).where(among(connection, docs.c.doc_id, wanted))
         ).all()
@@ -69,6 +76,20 @@ def _change(connection: Connection, ids: Collection[int], **values: object) -> N
     if ids:
         docs = store.DOCS
         connection.execute(docs.update().where(among(connection, docs.c.doc_id, ids)).values(**values))
+
+
+def _unreadable(connection: Connection, ids: Collection[int]) -> list[int]:
+    """Return documents that can only be tried again when their source gives them anew."""
+    docs = store.DOCS
+    return list(
+        connection.execute(
+            select(docs.c.doc_id).where(
+                among(connection, docs.c.doc_id, ids),
+                docs.c.state == State.FAILED,
+                docs.c.reason_code == "unreadable",
+            )
+        ).scalars()
+    )
 
 
 def _open_ids(connection: Connection, name: str) -> set[int]:

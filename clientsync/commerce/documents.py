@@ -137,6 +137,7 @@ class Received:
         register: where it was sold; with it and ``closed_at`` a sale finds its shift.
         closed_at: when the sale was closed, aware.
         is_withdrawn: the source took it back before it was booked: it is not sent.
+        unreadable: why nothing can be made of what the source gave; it is kept as a failed document, and others go on.
         is_ours: it bears our mark: this connection booked it there itself, so it does not come back.
     """
 
@@ -151,6 +152,7 @@ class Received:
     closed_at: datetime | None = None
     is_withdrawn: bool = False
     is_ours: bool = False
+    unreadable: str = ""
 
     @property
     def key(self) -> Key:
@@ -160,7 +162,7 @@ class Received:
     @property
     def hash(self) -> str:
         """Digest of what is booked."""
-        return digest([self.payload, self.is_withdrawn])
+        return digest([self.payload, self.is_withdrawn, self.unreadable])
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Table, insert
+from sqlalchemy import Connection, Table, delete, insert, select
 
 from clientsync.commerce import store
 from clientsync.commerce.connected import Commerce
@@ -25,6 +25,8 @@ LARGEST = 1_000_000
 """Bytes of a webhook; a larger one is refused unread."""
 KEPT_OF_REJECTED = 2_000
 """Bytes that are kept of one that is not genuine."""
+MOST_REJECTED = 10_000
+"""Rejected webhooks that are kept of a connection; the oldest go."""
 _KEPT_HEADERS = (
     "content-type",
     "user-agent",
@@ -89,7 +91,23 @@ def receive(
             .returning(INBOUND.c.inbound_id)
         ).scalar_one()
         fresh = store_events(connection, of.name, system, seen, at, inbound_id)
-        if not reason:
+        if reason:
+            _forget_oldest(connection, of.name)
+        else:
             store.note_event(connection, of.name, system, at)
     crash_point("commerce_intake")
     return Received(reason, fresh)
+
+
+def _forget_oldest(connection: Connection, name: str) -> None:
+    """Let forgeries not fill the disk."""
+    rejected = (INBOUND.c.connection == name, ~INBOUND.c.is_verified)
+    last_kept = (
+        select(INBOUND.c.inbound_id)
+        .where(*rejected)
+        .order_by(INBOUND.c.inbound_id.desc())
+        .offset(MOST_REJECTED)
+        .limit(1)
+        .scalar_subquery()
+    )
+    connection.execute(delete(INBOUND).where(*rejected, INBOUND.c.inbound_id <= last_kept))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,8 +54,9 @@ def keep(connection: Connection, of: Commerce, brought: Sequence[Read], mode: Sy
         if not one.error and not one.found:
             changed |= _gone(connection, of, one.key, at)
         events.settle(connection, one.events, one.error, at, is_passing=one.is_passing)
-    asked = {one.key for one in brought if not one.error or not one.is_passing}
-    changed |= _not_received(connection, of.name, asked, at)
+    for one in brought:
+        if not one.is_passing:
+            changed |= _not_received(connection, of.name, one.key, one.error, at)
     rejudge(connection, of.name, changed, mode, at)
     return len(changed)
 
@@ -77,22 +78,22 @@ def _gone(connection: Connection, of: Commerce, key: Key, at: datetime) -> set[i
     return {row.doc_id}
 
 
-def _not_received(connection: Connection, name: str, keys: Collection[Key], at: datetime) -> set[int]:
-    """Note of documents that others need that their source was asked for them."""
+def _not_received(connection: Connection, name: str, key: Key, error: str, at: datetime) -> set[int]:
+    """Note of a document that others need that its source was asked for it, and could not give it."""
     docs = store.DOCS
-    ids = set()
-    for key in keys:
-        ids |= set(
-            connection.execute(
-                update(docs)
-                .where(
-                    docs.c.connection == name,
-                    docs.c.type == key.type,
-                    docs.c.source_id == key.source_id,
-                    docs.c.state == State.EXPECTED,
-                )
-                .values(fetched_at=at, changed_at=at)
-                .returning(docs.c.doc_id)
-            ).scalars()
-        )
+    ids = set(
+        connection.execute(
+            update(docs)
+            .where(
+                docs.c.connection == name,
+                docs.c.type == key.type,
+                docs.c.source_id == key.source_id,
+                docs.c.state == State.EXPECTED,
+            )
+            .values(fetched_at=at, changed_at=at)
+            .returning(docs.c.doc_id)
+        ).scalars()
+    )
+    if error:
+        store.set_state(connection, ids, State.FAILED, reasons.unreadable(error), at)
     return ids

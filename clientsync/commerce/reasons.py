@@ -25,6 +25,11 @@ SOURCE_DELETED = Reason(
 PERIOD_CLOSED = Reason("period_closed", "the accounting period is closed")
 
 
+def unreadable(why: str) -> Reason:
+    """Return why nothing can be made of a document as its source gives it."""
+    return Reason("unreadable", f"the source gives it in a form that cannot be read: {why}")
+
+
 def outcome_unknown(why: str) -> Reason:
     """Return why nobody knows yet whether a document is booked; it is looked up before anything is sent again."""
     return Reason("outcome_unknown", f"sent; the answer was lost; checking. {why}".strip())

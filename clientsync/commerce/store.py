@@ -69,6 +69,7 @@ def switches(connection: Connection, name: str, zone: ZoneInfo) -> Switches:
                 stopped="",
                 stopped_in="",
                 maps_version=0,
+                poll_error="",
             )
             .on_conflict_do_nothing()
         )

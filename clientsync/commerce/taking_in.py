@@ -17,6 +17,7 @@ from clientsync.commerce.timing import SyncMode, eligible
 from clientsync.database import among
 
 _NOT_SENT = frozenset({State.EXPECTED, State.RECEIVED, State.WAITING, State.HELD, State.READY})
+_UNDER_WAY = frozenset({State.SENDING, State.UNKNOWN, State.WAIVED, State.SUPERSEDED})
 _REPLACED = frozenset({"sale"})
 """Types that are booked anew when the source changes them; of the others a person decides."""
 _KEPT = frozenset({"item", "customer"})
@@ -43,10 +44,17 @@ def take_in(
         return set()
     there = {Key(row.type, row.source_id): row for row in _rows(connection, name, newest)}
     changed: set[int] = set()
+    unreadable: set[int] = set()
     wanted: dict[Key, int] = {key: row.doc_id for key, row in there.items()}
     shifts = _shifts_of(connection, name, {one.register for one in newest.values() if one.register}, mode)
     for key, one in newest.items():
         row = there.get(key)
+        if one.unreadable and row is not None:
+            if row.payload_hash != one.hash and row.state not in _UNDER_WAY:
+                why = reasons.unreadable(one.unreadable)
+                set_state(connection, [row.doc_id], State.FAILED, why, at, payload_hash=one.hash)
+                unreadable.add(row.doc_id)
+            continue
         values = _values(
             one, mode, shifts, row.arrived_at if row is not None and row.payload_hash else at, at
         )
@@ -67,6 +75,8 @@ def take_in(
                 )
             ).inserted_primary_key[0]  # type: ignore[index]
             changed.add(wanted[key])
+            if one.unreadable:
+                set_state(connection, [wanted[key]], State.FAILED, reasons.unreadable(one.unreadable), at)
         elif row.payload_hash != one.hash:
             connection.execute(
                 update(DOCS)
@@ -82,6 +92,7 @@ def take_in(
             )
             changed.add(row.doc_id)
     fresh = {key: one for key, one in newest.items() if wanted[key] in changed}
+    changed |= unreadable
     _write_needs(connection, name, fresh, wanted, at)
     _write_stock(connection, name, fresh, wanted)
     return changed | follow_withdrawn(connection, changed, at)

@@ -82,6 +82,7 @@ class Worker:
         progress: Callable[[int, int], None] | None = None,
         patience: timedelta = timedelta(seconds=30),
         pool: Callable[[int], Executor] = ThreadPoolExecutor,
+        on_turn: Callable[[], object] | None = None,
     ) -> None:
         """Prepare; nothing is read yet.
 
@@ -91,9 +92,10 @@ class Worker:
             progress: is told how many tries ended and how many documents may still be sent.
             patience: for how long ``until_idle`` waits for something that is due later.
             pool: makes the threads that speak with the systems.
+            on_turn: is called after each turn of a worker that goes on and on.
         """
         self._of, self._stop, self._progress = of, stop or threading.Event(), progress
-        self._patience, self._pool = patience, pool
+        self._patience, self._pool, self._on_turn = patience, pool, on_turn
         self._holder = str(uuid4())
         self._wake = threading.Event()
         self._sends: dict[Future[Outcome], Claim] = {}
@@ -128,6 +130,8 @@ class Worker:
             while not self._stop.is_set():
                 self._wake.clear()
                 self._turn(pool)
+                if self._on_turn is not None:
+                    self._on_turn()
                 self._wake.wait(IDLE_SECONDS)
             self._finish(pool)
 

@@ -217,6 +217,9 @@ class CommerceConnection(SQLModel, table=True):
     maps_version: int = Field(default=0, description="Rises with every change of a mapping")
     shop_heard_at: datetime | None = moment()
     accounting_heard_at: datetime | None = moment()
+    polled_at: datetime | None = moment()
+    poll_error: str = _long("What could not be read the last time")
+    swept_at: datetime | None = moment()
     webhook_ends_on: date | None = Field(
         default=None, description="Day on which the accounting forgets the webhook"
     )

@@ -81,3 +81,16 @@ def opened_commerce(services: Services, name: str) -> Iterator[Commerce]:
         )
         of.prepare()
         yield of
+
+
+def webhook_path(services: Services, name: str) -> str:
+    """Return the part of the accounting's address that nobody else is told.
+
+    Raises:
+        MissingSecret: the provider has no ``webhook_path``, or its reference leads nowhere.
+    """
+    provider = services.settings.provider(services.settings.commerce[name].accounting_provider)
+    reference = provider.credentials.get("webhook_path")
+    if reference is None:
+        raise MissingSecret("The provider of the accounting has no webhook_path.")
+    return resolve(reference).get_secret_value()

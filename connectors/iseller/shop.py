@@ -10,7 +10,7 @@ from typing import Any
 
 from clientsync.commerce.documents import Booked, Fact, Key, Page, Received, Shift
 from clientsync.commerce.systems import DayTotal, EventSeen, Job, Opening
-from clientsync.errors import UnknownName
+from clientsync.errors import ContractChanged, UnknownName
 from connectors.iseller import inbound, orders, transfers, webhooks
 from connectors.iseller.calling import Calls, Listing, Refusal, rows_of
 from connectors.iseller.fields import (
@@ -35,6 +35,8 @@ _SHIFTS = Listing(
     f"{_V2}/GetRegisterShifts", ("register_shifts",), lambda row: text(row, "register_shift_id")
 )
 _PRODUCTS = Listing(f"{_V2}/GetProducts", ("products",), lambda row: text(row, "product_id", "sku"))
+_TYPE_OF = {f"{_V2}/GetOrders": "sale", f"{_V3}/GetTransfer": "transfer_out"}
+"""Path of a listing to the type as which a row is kept of which nothing can be made."""
 _CUSTOMER = ("customer", "customers")
 
 Made = tuple[list[Received], list[Shift], list[Fact]]
@@ -77,7 +79,7 @@ class Iseller:
 
         Raises:
             UnknownName: there is no such stream.
-            ContractChanged: a row lacks a field, which is named.
+            ContractChanged: a row lacks what says which document it is; one that lacks more comes as unreadable.
             SourceError: the shop did not answer.
         """
         since_text = filter_moment(since, self._calls.hours)
@@ -205,7 +207,7 @@ class Iseller:
     ) -> Iterator[Page]:
         started_at = self._opening.now()
         for rows in self._calls.pages(listing, sent):
-            yield _page(rows, make, _newest(rows, changed_at, started_at))
+            yield _page(rows, listing, make, _newest(rows, changed_at, started_at), started_at)
 
     def _unsorted(
         self,
@@ -220,7 +222,7 @@ class Iseller:
             for rows in self._calls.pages(listing, sent):
                 found = _newest(rows, changed_at, started_at)
                 newest = max((one for one in (newest, found) if one is not None), default=None)
-                yield _page(rows, make, None)
+                yield _page(rows, listing, make, None, started_at)
         if newest is not None:
             yield Page(position=newest)
 
@@ -326,11 +328,30 @@ def _newest(
     return min(max(found), limit) if found else None
 
 
-def _page(rows: list[dict[str, Any]], make: Callable[[Row], Made], position: datetime | None) -> Page:
-    made = [make(row) for row in rows]
+def _page(
+    rows: list[dict[str, Any]],
+    listing: Listing,
+    make: Callable[[Row], Made],
+    position: datetime | None,
+    at: datetime,
+) -> Page:
+    """Make a page; a row of which nothing can be made does not keep the others from coming."""
+    made = [_made(row, listing, make, at) for row in rows]
     return Page(
         documents=tuple(one for documents, _, _ in made for one in documents),
         shifts=tuple(one for _, shifts, _ in made for one in shifts),
         facts=tuple(one for _, _, facts in made for one in facts),
         position=position,
     )
+
+
+def _made(row: Row, listing: Listing, make: Callable[[Row], Made], at: datetime) -> Made:
+    try:
+        return make(row)
+    except ContractChanged as error:
+        kind = _TYPE_OF.get(listing.path)
+        source_id = text(row, "order_id", "transfer_id")
+        if kind is None or not source_id:
+            raise
+        number = text(row, "order_reference", "reference_code") or source_id
+        return [Received(kind, source_id, number, at, {}, unreadable=error.message)], [], []

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
@@ -112,6 +113,7 @@ def _plant(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
         monkeypatch.setattr(claims, "rejudge", lambda *_: 0)
     elif fault == "a lost lease is ready":
         monkeypatch.setattr(working, "end_leases", _ready_again)
+        monkeypatch.setattr(claims, "_must_look_up", lambda row: row.state == State.UNKNOWN)
     elif fault == "a document that comes twice is sent twice":
         monkeypatch.setattr(taking_in.Received, "hash", property(lambda one: str(random.random())))
     elif fault == "a refresh forgets what it waits for":
@@ -125,7 +127,7 @@ def _ready_again(connection: Any, name: str, mode: Any, at: Any) -> set[int]:
     connection.execute(
         docs.update()
         .where(docs.c.state == State.SENDING, docs.c.lease_until < at)
-        .values(state=State.READY, attempts=0)
+        .values(state=State.READY)
     )
     return set()
 
