@@ -191,7 +191,7 @@ class Outcome:
         booked: of a success.
         reason: of anything else.
         again_at: of unknown and retry.
-        inputs: mappings that were asked for.
+        inputs: mappings that were asked for: kind, key, what was found, and "needed" when it is missed.
         calls: what was said.
     """
 
@@ -199,7 +199,7 @@ class Outcome:
     booked: Booked | None = None
     reason: Reason = NONE
     again_at: datetime | None = None
-    inputs: Sequence[tuple[str, str, str]] = ()
+    inputs: Sequence[tuple[str, str, str, str]] = ()
     calls: Sequence[Call] = field(default=(), repr=False)
 
 

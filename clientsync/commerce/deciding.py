@@ -17,13 +17,13 @@ from clientsync.commerce import reasons, store
 from clientsync.commerce.connected import Commerce
 from clientsync.commerce.documents import DONE, State, title_of
 from clientsync.commerce.judging import JUDGED
-from clientsync.commerce.taking_in import time_anew
+from clientsync.commerce.taking_in import repaired, time_anew
 from clientsync.commerce.timing import SalesMode, SyncMode, hours_of
 from clientsync.commerce.verdicts import rejudge
 from clientsync.database import among, writing
 from clientsync.errors import InvalidInput, UnknownName
 
-KINDS = ("outlet", "payment", "item", "tax", "unit", "charge", "warehouse")
+KINDS = ("outlet", "payment", "item", "tax", "unit", "category", "charge", "customer", "warehouse")
 """Kinds of mappings that a person sets; ``warehouse`` leads back, from the accounting to an outlet of the shop."""
 _AGAIN = frozenset({State.FAILED, State.UNKNOWN, State.EXPECTED, *JUDGED})
 
@@ -268,6 +268,6 @@ def set_mappings(of: Commerce, values: Mapping[tuple[str, str], str], *, actor: 
 
 def try_repaired(connection: Connection, name: str, mode: SyncMode, at: datetime) -> int:
     """Let documents be tried again whose cause was repaired; return how many."""
-    ids = store.repaired(connection, name, at)
+    ids = repaired(connection, name, at)
     rejudge(connection, name, ids, mode, at)
     return len(ids)

@@ -309,13 +309,13 @@ def overview(of: Commerce) -> dict[str, Any]:
 
 
 def mappings(of: Commerce, kind: str = "") -> list[dict[str, str]]:
-    """Return mappings for people; those that documents asked for and did not find are among them, empty."""
+    """Return mappings for people; those that documents need and that are missing are among them, empty."""
     with reading(of.engine) as connection:
         known = store.maps_of(connection, of.name)
         failed = connection.execute(
             select(DOCS.c.inputs).where(DOCS.c.connection == of.name, DOCS.c.state == State.FAILED)
         ).scalars()
-        wanted = {(one[0], one[1]): "" for inputs in failed for one in inputs if not one[2]}
+        wanted = {(one[0], one[1]): "" for inputs in failed for one in inputs if one[3]}
     return [
         {"kind": of_kind, "shop": key, "accounting": value}
         for (of_kind, key), value in sorted((wanted | known).items())

@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Table, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from clientsync.commerce import reasons
 from clientsync.commerce.documents import State
 from clientsync.commerce.reasons import Reason
 from clientsync.commerce.timing import SyncMode, hours_of
@@ -138,24 +137,6 @@ def put_maps(connection: Connection, name: str, values: Mapping[tuple[str, str],
         ],
     )
     change_connection(connection, name, maps_version=CONNECTIONS.c.maps_version + 1)
-
-
-def repaired(connection: Connection, name: str, at: datetime) -> set[int]:
-    """Let documents that failed be tried again when a mapping that they asked for has another value now."""
-    failed = connection.execute(
-        select(DOCS.c.doc_id, DOCS.c.inputs).where(DOCS.c.connection == name, DOCS.c.state == State.FAILED)
-    ).all()
-    asked = {(kind, key) for row in failed for kind, key, _ in row.inputs}
-    if not asked:
-        return set()
-    known = maps_of(connection, name, asked)
-    ids = {
-        row.doc_id
-        for row in failed
-        if any(known.get((kind, key), "") != value for kind, key, value in row.inputs)
-    }
-    set_state(connection, ids, State.RECEIVED, reasons.NONE, at)
-    return ids
 
 
 def set_state(

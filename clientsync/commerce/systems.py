@@ -28,16 +28,26 @@ class Mappings:
     What was asked for is kept with a document that failed: when one of the values changes, it is tried again.
 
     Attributes:
-        values: (kind, key) to value; kinds are outlet, payment, item, tax, unit, customer, sku.
+        values: (kind, key) to value; kinds are outlet, payment, item, tax, unit, category, charge, customer, warehouse
+            and sku.
         asked: (kind, key) to what was found, "" when nothing was.
+        missing: those of them without which the document cannot be booked.
     """
 
     values: Mapping[tuple[str, str], str]
     asked: dict[tuple[str, str], str] = field(default_factory=dict)
+    missing: set[tuple[str, str]] = field(default_factory=set)
 
     def find(self, kind: str, key: str) -> str:
         """Return the value of a key, "" when there is none."""
         found = self.asked[(kind, key)] = self.values.get((kind, key), "")
+        return found
+
+    def find_needed(self, kind: str, key: str) -> str:
+        """Return the value of a key without which the document cannot be booked, "" when there is none."""
+        found = self.find(kind, key)
+        if not found:
+            self.missing.add((kind, key))
         return found
 
     def need(self, kind: str, key: str) -> str:
@@ -46,7 +56,7 @@ class Mappings:
         Raises:
             BookingRefused: there is none.
         """
-        found = self.find(kind, key)
+        found = self.find_needed(kind, key)
         if not found:
             raise refused(reasons.no_mapping(kind, key))
         return found

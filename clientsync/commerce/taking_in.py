@@ -158,17 +158,7 @@ def _write_needs(
 ) -> None:
     """Let needs be rows; what has not come yet becomes an expected document."""
     needed = {need for one in fresh.values() for need in one.needs} - wanted.keys()
-    wanted.update({Key(row.type, row.source_id): row.doc_id for row in _rows(connection, name, needed)})
-    for key in sorted(needed - wanted.keys()):
-        kind = TYPES[key.type]
-        wanted[key] = connection.execute(
-            insert(DOCS).values(
-                connection=name, direction=kind.direction, type=key.type, source_id=key.source_id,
-                number=key.source_id, occurred_at=at, type_rank=kind.rank, lane="", register_id="", payload={},
-                payload_hash="", revision=1, is_withdrawn=False, state=State.EXPECTED, arrived_at=at,
-                changed_at=at, **_EMPTY,
-            )
-        ).inserted_primary_key[0]  # type: ignore[index] # fmt: skip
+    wanted.update(_there_or_expected(connection, name, needed, at))
     if fresh:
         ids = [wanted[key] for key in fresh]
         connection.execute(delete(NEEDS).where(among(connection, NEEDS.c.doc_id, ids)))
@@ -179,6 +169,24 @@ def _write_needs(
     ]
     if rows:
         connection.execute(insert(NEEDS), rows)
+
+
+def _there_or_expected(
+    connection: Connection, name: str, keys: Collection[Key], at: datetime
+) -> dict[Key, int]:
+    """Return the numbers of documents; one that has not come yet becomes an expected one."""
+    found = {Key(row.type, row.source_id): row.doc_id for row in _rows(connection, name, keys)}
+    for key in sorted(set(keys) - found.keys()):
+        kind = TYPES[key.type]
+        found[key] = connection.execute(
+            insert(DOCS).values(
+                connection=name, direction=kind.direction, type=key.type, source_id=key.source_id,
+                number=key.source_id, occurred_at=at, type_rank=kind.rank, lane="", register_id="", payload={},
+                payload_hash="", revision=1, is_withdrawn=False, state=State.EXPECTED, arrived_at=at,
+                changed_at=at, **_EMPTY,
+            )
+        ).inserted_primary_key[0]  # type: ignore[index] # fmt: skip
+    return found
 
 
 def _write_stock(
@@ -224,6 +232,48 @@ def take_in_facts(connection: Connection, name: str, facts: Iterable[Fact], at: 
     changed = {key: value for key, value in newest.items() if known.get(key, "") != value}
     put_maps(connection, name, changed, at)
     return bool(changed)
+
+
+def repaired(connection: Connection, name: str, at: datetime) -> set[int]:
+    """Let documents that failed be tried again when a mapping that they asked for has another value now.
+
+    A product that has got its SKU is an item that the document needs from then on.
+    """
+    failed = connection.execute(
+        select(DOCS.c.doc_id, DOCS.c.inputs, DOCS.c.type, DOCS.c.lane).where(
+            DOCS.c.connection == name, DOCS.c.state == State.FAILED
+        )
+    ).all()
+    asked = {(kind, key) for row in failed for kind, key, *_ in row.inputs}
+    if not asked:
+        return set()
+    known = maps_of(connection, name, asked)
+    ids = set()
+    for row in failed:
+        changed = {
+            (kind, known.get((kind, key), ""))
+            for kind, key, value, _ in row.inputs
+            if known.get((kind, key), "") != value
+        }
+        if changed:
+            ids.add(row.doc_id)
+            _need_items(connection, name, row, {sku for kind, sku in changed if kind == "sku" and sku}, at)
+    set_state(connection, ids, State.RECEIVED, reasons.NONE, at)
+    return ids
+
+
+def _need_items(connection: Connection, name: str, row: Any, skus: Collection[str], at: datetime) -> None:
+    """Let a document need items that it did not know of before."""
+    if not skus:
+        return
+    wanted = _there_or_expected(connection, name, {Key("item", sku) for sku in skus}, at)
+    there = set(connection.execute(select(NEEDS.c.need_id).where(NEEDS.c.doc_id == row.doc_id)).scalars())
+    new = [{"doc_id": row.doc_id, "need_id": one} for one in set(wanted.values()) - there]
+    if new:
+        connection.execute(insert(NEEDS), new)
+    if TYPES[row.type].is_stock:
+        lines = [{"doc_id": row.doc_id, "sku": sku, "connection": name, "lane": row.lane} for sku in skus]
+        connection.execute(upserting(connection, STOCK).on_conflict_do_nothing(), lines)
 
 
 def take_in_shifts(

@@ -309,8 +309,12 @@ class Worker:
         return Outcome("failed", reason=reasons.internal_error(type(error).__name__))
 
 
-def _inputs(job: Job) -> tuple[tuple[str, str, str], ...]:
-    return tuple((kind, key, value) for (kind, key), value in job.mappings.asked.items())
+def _inputs(job: Job) -> tuple[tuple[str, str, str, str], ...]:
+    missing = job.mappings.missing
+    return tuple(
+        (kind, key, value, "needed" if (kind, key) in missing else "")
+        for (kind, key), value in job.mappings.asked.items()
+    )
 
 
 def _to_send(connection: Connection, name: str) -> int:

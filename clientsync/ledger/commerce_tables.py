@@ -65,7 +65,7 @@ class CommerceDoc(SQLModel, table=True):
     inputs: list[list[str]] = Field(
         default_factory=list,
         sa_column=Column(JSON, nullable=False),
-        description="Mappings that its last try asked for: kind, key, what was found",
+        description="Mappings that its last try asked for: kind, key, what was found, whether it is needed and missing",
     )
     attempts: int = 0
     target_id: str = Field(default="", max_length=120)

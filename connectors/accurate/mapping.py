@@ -59,7 +59,7 @@ class _Asked:
     reason: Reason = NONE
 
     def need(self, kind: str, key: str) -> str:
-        found = self.mappings.find(kind, key)
+        found = self.mappings.find_needed(kind, key)
         if not found:
             self.against(reasons.no_mapping(kind, key))
         return found

@@ -37,6 +37,8 @@ def send_item(desk: Desk, job: Job, options: Options) -> Booked:
     payload = job.document.payload
     unit = str(payload.get("unit") or "")
     mapped = job.mappings.find("unit", unit) if unit else ""
+    category = str(payload.get("category") or "")
+    filed_under = job.mappings.find("category", category) if category else ""
     found = find_item(desk, job)
     if found is not None:
         return found
@@ -46,7 +48,7 @@ def send_item(desk: Desk, job: Job, options: Options) -> Booked:
         "no": number,
         "name": str(payload.get("name") or number),
         "itemType": "INVENTORY",
-        "itemCategoryName": str(payload.get("category") or options.item_category),
+        "itemCategoryName": filed_under or options.item_category,
         "unit1Name": mapped or unit or options.item_unit,
         options.field_for_source: job.document.source_id,
     }
