@@ -15,6 +15,7 @@ BENCHMARKS = {
     "workbook": "benchmarks.workbook",
     "exchange": "benchmarks.exchange",
     "records": "benchmarks.records",
+    "commerce": "benchmarks.commerce",
 }
 
 

@@ -26,13 +26,16 @@ def account(stack: Stack) -> dict[str, Any]:
     return data
 
 
-def write_settings(stack: Stack, extra: dict[str, Any] | None = None, *, tds_url: str = "") -> Path:
+def write_settings(
+    stack: Stack, extra: dict[str, Any] | None = None, *, tds_url: str = "", more: Sequence[str] = ()
+) -> Path:
     """Write ``clientsync.toml`` for the simulated providers and make the stack's processes use it.
 
     Args:
         stack: whose processes.
         extra: further settings.
         tds_url: address of the simulated TDS portals; empty without them.
+        more: further lines, sections of other systems.
     """
     provided = account(stack)
     gsp, sandbox = provided["gsp"], provided["sandbox"]
@@ -46,7 +49,7 @@ def write_settings(stack: Stack, extra: dict[str, Any] | None = None, *, tds_url
             "SIM_SANDBOX_SECRET": sandbox["api_secret"],
         }
     )
-    lines = _general(stack, extra or {})
+    lines = general_lines(stack, extra or {})
     lines.extend(
         provider_lines(
             "gsp",
@@ -69,15 +72,16 @@ def write_settings(stack: Stack, extra: dict[str, Any] | None = None, *, tds_url
     )
     if tds_url:
         lines.extend(_tds_lines(tds_url))
-    return _use(stack, lines)
+    return use_lines(stack, [*lines, *more])
 
 
 def write_tds_settings(stack: Stack, tds_url: str, extra: dict[str, Any] | None = None) -> Path:
     """Write ``clientsync.toml`` for the simulated TDS portals alone and make the stack's processes use it."""
-    return _use(stack, [*_general(stack, extra or {}), *_tds_lines(tds_url)])
+    return use_lines(stack, [*general_lines(stack, extra or {}), *_tds_lines(tds_url)])
 
 
-def _general(stack: Stack, extra: dict[str, Any]) -> list[str]:
+def general_lines(stack: Stack, extra: dict[str, Any]) -> list[str]:
+    """Return the lines of a settings file that say where a stack keeps its data, and further settings."""
     key = stack.home / "keys" / "vault.key"
     return [
         f"home = {json.dumps(str(stack.home / 'data'))}",
@@ -95,7 +99,8 @@ def _tds_lines(tds_url: str) -> list[str]:
     ]
 
 
-def _use(stack: Stack, lines: list[str]) -> Path:
+def use_lines(stack: Stack, lines: Sequence[str]) -> Path:
+    """Write ``clientsync.toml`` and make the stack's processes use it."""
     path = stack.home / "clientsync.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     stack.environment["CLIENTSYNC_CONFIG"] = str(path)
@@ -109,15 +114,21 @@ def provider_lines(
     *,
     certificate: str | None = None,
     downloads: str | None = None,
+    per_second: int | None = None,
+    at_once: int | None = None,
 ) -> list[str]:
-    """Return the lines of a settings file about one provider on loopback."""
+    """Return the lines of a settings file about one provider on loopback; without ``per_second`` it is not limited."""
     lines = [
         "",
         f"[providers.{name}]",
         f'kind = "{name}"',
         f"base_url = {json.dumps(base_url)}",
-        f"calls_per_minute = {CALLS_PER_MINUTE}",
-        "burst = 1000",
+        *(
+            [f"calls_per_minute = {CALLS_PER_MINUTE}", "burst = 1000"]
+            if per_second is None
+            else [f"calls_per_second = {per_second}", "burst = 1"]
+        ),
+        *([] if at_once is None else [f"client_concurrency = {at_once}"]),
         "allow_loopback = true",
     ]
     if certificate is not None:

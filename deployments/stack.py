@@ -136,30 +136,31 @@ class Stack:
     def start_simulator(
         self, arguments: Sequence[str] = (), *, module: str = "simulators.gst", folder: str = "portal"
     ) -> str:
-        """Start a simulated portal that keeps its state in a folder of the stack; return its address.
+        """Start a simulated system that keeps its state in a folder of the stack; return its address.
 
         Raises:
             StackError: it ended before it was ready.
         """
-        command = [
-            sys.executable,
-            "-m",
-            module,
-            "--port",
-            "0",
-            "--state-dir",
-            str(self.home / folder),
-            *arguments,
-        ]
-        process = self.spawn(folder, command, capture=True)
-        if process.stdout is None:
-            raise StackError("The simulated portal has no output.")
-        line = process.stdout.readline()
+        return str(json.loads(self.start_simulator_line(arguments, module=module, folder=folder))["url"])
+
+    def start_simulator_line(self, arguments: Sequence[str], *, module: str, folder: str) -> str:
+        """Start a simulated system likewise; return the line of JSON that it tells of itself.
+
+        Raises:
+            StackError: it ended before it was ready.
+        """
+        state = ["--port", "0", "--state-dir", str(self.home / folder)]
+        line = self.spawn_and_read(folder, ["-m", module, *state, *arguments])
         if not line:
-            raise StackError(
-                f"The simulated portal did not start; see {self.home / 'logs' / f'{folder}.log'}."
-            )
-        return str(json.loads(line)["url"])
+            raise StackError(f"{module} did not start; see {self.home / 'logs' / f'{folder}.log'}.")
+        return line
+
+    def spawn_and_read(self, name: str, arguments: Sequence[str]) -> str:
+        """Start a command of this Python; return the first line that it writes, empty when it ended without one."""
+        process = self.spawn(name, [sys.executable, *arguments], capture=True)
+        if process.stdout is None:
+            raise StackError(f"{name} has no output.")
+        return process.stdout.readline().decode()
 
     def run(self, arguments: Sequence[str], *, quiet: bool = True, check: bool = True) -> int:
         """Run a command of this Python to its end in the stack's environment; return its exit code.

@@ -68,7 +68,7 @@ class Pace:
     @property
     def late(self) -> float:
         """Seconds by which a slot may be used late; also what the way to the source may add."""
-        return max(self.window / 120, 0.03)
+        return max(self.window / 120, 0.015)
 
     @property
     def gap(self) -> float:

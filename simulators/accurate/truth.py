@@ -75,6 +75,7 @@ class Truth:
             "booked": [asdict(one) for one in self.booked],
             "doubled": [list(key) for key in self.doubled()],
             "calls": len(self.calls),
+            "called_at": [at for _, _, at in self.calls],
             "refused": self.refused,
             "most_in_flight": self.most_in_flight,
         }

@@ -53,7 +53,14 @@ async def serve(options: argparse.Namespace) -> None:
     controlled = Controlled(make, options.seed)
     server, port = await listen(controlled.answer, options.port)
     options.state_dir.mkdir(parents=True, exist_ok=True)
-    line = {"url": f"http://127.0.0.1:{port}", "state_dir": str(options.state_dir), "pid": os.getpid()}
+    line = {
+        "url": f"http://127.0.0.1:{port}",
+        "client_id": controlled.shop.client_id,
+        "client_secret": controlled.shop.client_secret,
+        "webhook_key": controlled.shop.webhook_key,
+        "state_dir": str(options.state_dir),
+        "pid": os.getpid(),
+    }
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
     stop = asyncio.Event()

@@ -1,0 +1,1 @@
+"""The simulated shop and the simulated accounting together."""
