@@ -97,6 +97,10 @@ def show(console: Console, stack: Stack) -> None:
     stack.run(["-m", "simulators.retail.shops", "--folder", str(stack.home / "retail")], quiet=False)
     console.print("\n[bold]8.[/bold] Customers in a list and in another system, kept alike …\n")
     stack.run(["-m", "simulators.cleanmanager.show", "--folder", str(stack.home / "records")], quiet=False)
+    console.print(
+        "\n[bold]9.[/bold] A shop and its accounting: two failures with their reasons, a repair, a refresh …\n"
+    )
+    stack.run(["-m", "simulators.commerce.show", "--folder", str(stack.home / "commerce")], quiet=False)
 
 
 def bring_books(stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""``make up``: server, worker and a simulated portal, left running for a look around until ctrl-c.
+"""``make up``: server, worker, service and simulated systems, left running for a look around until ctrl-c.
 
 The stack keeps its data under ``.clientsync/up``; a second start goes on where the first ended.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from deployments.commerce import commerce_lines, set_up, start_pair, start_service
 from deployments.portal import (
     answer_captchas,
     answer_phones,
@@ -36,14 +37,17 @@ def main() -> int:
         signal.signal(number, lambda *_: ended.set())
     with Stack(HOME, port=PORT) as stack:
         try:
-            console.print("Starting the simulated portal and the Prefect server …")
+            console.print("Starting the simulated portals, a shop with its books, the service and the Prefect server …")
             address = stack.start_simulator(["--clients", "25", "--documents", "40", "--seed", "7"])
             tds_url = start_tds_portals(stack, ["--clients", "25", "--seed", "7"])
-            write_settings(stack, tds_url=tds_url)
+            pair = start_pair(stack, ["--real-clock"])
+            write_settings(stack, tds_url=tds_url, more=commerce_lines(pair))
             import_clients(stack)
             import_deductors(stack)
             answer_phones(stack, LATE)
             answer_captchas(stack, tds_url, LATE)
+            set_up(stack)
+            service = start_service(stack)
             stack.start_server()
             console.print("Deploying flows and schedules …")
             stack.deploy()
@@ -57,6 +61,7 @@ def main() -> int:
             "(Deployments, gst- or tds-multi-client-sync, Custom run)\n"
             f"Simulated GST:    {address}\n"
             f"Simulated TDS:    {tds_url}\n"
+            f"Shop and books:   {pair.shop} and {pair.books}, kept in step by the service on {service}\n"
             f"Command line:     . {write_environment(stack)}; {Path(sys.executable).parent / 'clientsync'} --help\n"
             "\nctrl-c ends everything; the data stays in .clientsync/up.",
             soft_wrap=True,

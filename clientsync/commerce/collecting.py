@@ -6,7 +6,7 @@ last one that was read, is not lost; what comes twice changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,8 +14,8 @@ from sqlalchemy import select
 
 from clientsync.commerce import events, store
 from clientsync.commerce.connected import SYSTEMS, Commerce
-from clientsync.commerce.deciding import try_repaired
-from clientsync.commerce.documents import Page
+from clientsync.commerce.deciding import refresh, try_repaired
+from clientsync.commerce.documents import Page, State
 from clientsync.commerce.store import CURSORS, upserting
 from clientsync.commerce.systems import EventSeen
 from clientsync.commerce.taking_in import take_in, take_in_facts, take_in_shifts
@@ -131,3 +131,29 @@ def sweep(of: Commerce, *, days: int = 3, progress: Callable[[str, int], None] |
         if not found.errors:
             store.change_connection(connection, of.name, swept_at=until)
     return found
+
+
+def read_and_refresh(of: Commerce, ids: Collection[int] | None, *, actor: str) -> tuple[Collected, int]:
+    """Read what was repaired in the two systems, then let documents be tried again, see ``deciding.refresh``.
+
+    Returns:
+        What was read, and how many documents are tried again; one whose cause was repaired counts although nobody
+        named it.
+
+    Raises:
+        InvalidInput: there is no such document.
+    """
+    before = _broken(of)
+    found = collect(of)
+    repaired = len(before - _broken(of))
+    return found, repaired + refresh(of, ids, actor=actor)
+
+
+def _broken(of: Commerce) -> set[int]:
+    docs = store.DOCS
+    with reading(of.engine) as connection:
+        return set(
+            connection.execute(
+                select(docs.c.doc_id).where(docs.c.connection == of.name, docs.c.state == State.FAILED)
+            ).scalars()
+        )
