@@ -14,7 +14,7 @@ from sqlmodel import SQLModel
 from clientsync import errors
 from clientsync.cli.reference import command_reference
 from clientsync.config import describe_settings
-from clientsync.ledger import match_tables, recon_tables, record_tables
+from clientsync.ledger import commerce_tables, match_tables, recon_tables, record_tables
 from clientsync.outcomes import NEXT_TRY, WORDS, Outcome
 from clientsync.registry import all_tables
 from clientsync.warehouse.dictionary import data_dictionary
@@ -82,12 +82,20 @@ LEDGER_TABLES: dict[type[SQLModel], str] = {
     record_tables.RecordIgnored: "",
     record_tables.RecordRun: "",
     record_tables.RecordIntent: "",
+    commerce_tables.CommerceDoc: "",
+    commerce_tables.CommerceNeed: "",
+    commerce_tables.CommerceAttempt: "",
+    commerce_tables.CommerceMap: "",
+    commerce_tables.CommerceEvent: "",
+    commerce_tables.CommerceChoice: "",
+    commerce_tables.CommerceDay: "",
+    commerce_tables.CommerceDifference: "",
 }
 """Tables of the ledger that analysts read, and the view over each."""
 
 
 def dictionary_page() -> str:
-    """Return the tables of the portals and books, then those of the reconciliations and of records in two systems."""
+    """Return the tables of portals and books, then those of reconciliations, of record sets and of shops."""
     parts = [data_dictionary(all_tables().values()).rstrip()]
     for model, view in LEDGER_TABLES.items():
         table = model.__table__  # type: ignore[attr-defined]

@@ -10,6 +10,10 @@ from clientsync.cli import (
     books,
     challenge,
     clients,
+    commerce,
+    commerce_documents,
+    commerce_maps,
+    commerce_service,
     database,
     exchange,
     exports,
@@ -61,6 +65,10 @@ app.add_typer(clients.app, name="clients")
 app.add_typer(books.app, name="books")
 app.add_typer(exchange.app, name="exchange")
 app.add_typer(records.app, name="records")
+commerce_documents.add_to(commerce.app)
+commerce_maps.add_to(commerce.app)
+commerce_service.add_to(commerce.app)
+app.add_typer(commerce.app, name="commerce")
 sync.add_to(app)
 app.add_typer(otp.app, name="otp")
 app.add_typer(challenge.app, name="challenge")

@@ -126,8 +126,9 @@ def sweep(of: Commerce, *, days: int = 3, progress: Callable[[str, int], None] |
     except SourceError as error:
         found.errors["events"] = error.message
     with writing(of.engine) as connection:
+        mode = of.switches(connection).mode
         found.counts["events"] = events.store_events(connection, of.name, "accounting", missed, until)
-        rejudge(connection, of.name, None, of.switches(connection).mode, until)
+        rejudge(connection, of.name, None, mode, until)
         if not found.errors:
             store.change_connection(connection, of.name, swept_at=until)
     return found

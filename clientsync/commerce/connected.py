@@ -65,9 +65,9 @@ class Commerce:
         """Return where documents of a direction are booked."""
         return self.accounting if direction == "out" else self.shop
 
-    def switches(self, connection: Connection) -> Switches:
-        """Return how the connection is set."""
-        return store.switches(connection, self.name, self.zone)
+    def switches(self, connection: Connection, *, is_writing: bool = True) -> Switches:
+        """Return how the connection is set; a transaction that writes asks for it first, see ``store.switches``."""
+        return store.switches(connection, self.name, self.zone, is_writing=is_writing)
 
     def prepare(self) -> None:
         """Make the row of the connection, with its defaults, if there is none."""

@@ -140,6 +140,7 @@ def waive(of: Commerce, doc_id: int, *, actor: str, target_number: str = "") -> 
     """
     at = of.now()
     with writing(of.engine) as connection:
+        mode = of.switches(connection).mode
         row = _row(connection, of.name, doc_id)
         title = title_of(row.type, row.number)
         if row.state in DONE:
@@ -149,7 +150,7 @@ def waive(of: Commerce, doc_id: int, *, actor: str, target_number: str = "") -> 
         more = {"target_number": target_number} if target_number else {}
         store.set_state(connection, [doc_id], State.WAIVED, reasons.NONE, at, **more)
         store.note_choice(connection, of.name, at, actor, "waive", target_number, doc_id)
-        rejudge(connection, of.name, {doc_id}, of.switches(connection).mode, at)
+        rejudge(connection, of.name, {doc_id}, mode, at)
         return title
 
 
@@ -161,6 +162,7 @@ def take_back(of: Commerce, doc_id: int, *, actor: str) -> str:
     """
     at = of.now()
     with writing(of.engine) as connection:
+        mode = of.switches(connection).mode
         row = _row(connection, of.name, doc_id)
         if row.state != State.WAIVED:
             raise InvalidInput(f"{title_of(row.type, row.number)} was not waived.")
@@ -170,7 +172,7 @@ def take_back(of: Commerce, doc_id: int, *, actor: str) -> str:
             connection, [doc_id], state, reasons.NONE, at, attempts=max(row.attempts, 1), target_number=""
         )
         store.note_choice(connection, of.name, at, actor, "take back", "", doc_id)
-        rejudge(connection, of.name, {doc_id}, of.switches(connection).mode, at)
+        rejudge(connection, of.name, {doc_id}, mode, at)
         return title_of(row.type, row.number)
 
 

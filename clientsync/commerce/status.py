@@ -294,7 +294,7 @@ def overview(of: Commerce) -> dict[str, Any]:
             .where(DOCS.c.connection == of.name, DOCS.c.state != State.EXPECTED)
             .group_by(DOCS.c.direction, DOCS.c.state)
         ).all()
-        found = of.switches(connection)
+        found = of.switches(connection, is_writing=False)
     counts: dict[str, dict[str, int]] = {word: {"out": 0, "in": 0} for word in WORDS}
     for direction, state, count in rows:
         counts[SHOWN_AS[State(state)]][direction] += count

@@ -52,9 +52,15 @@ class Switches:
     maps_version: int
 
 
-def switches(connection: Connection, name: str, zone: ZoneInfo) -> Switches:
-    """Return the switches of a connection; they are made with their defaults on first use."""
-    row = connection.execute(select(CONNECTIONS).where(CONNECTIONS.c.connection == name)).one_or_none()
+def switches(connection: Connection, name: str, zone: ZoneInfo, *, is_writing: bool = True) -> Switches:
+    """Return the switches of a connection; they are made with their defaults on first use.
+
+    Whoever writes asks for them first: the transaction then has the turn of the connection, so what it judges cannot be
+    changed beside it, and two of them never wait for each other's documents.
+    """
+    statement = select(CONNECTIONS).where(CONNECTIONS.c.connection == name)
+    statement = statement.with_for_update() if is_writing else statement
+    row = connection.execute(statement).one_or_none()
     if row is None:
         connection.execute(
             upserting(connection, CONNECTIONS)
@@ -72,7 +78,7 @@ def switches(connection: Connection, name: str, zone: ZoneInfo) -> Switches:
             )
             .on_conflict_do_nothing()
         )
-        row = connection.execute(select(CONNECTIONS).where(CONNECTIONS.c.connection == name)).one()
+        row = connection.execute(statement).one()
     mode = SyncMode(
         sales=row.sales,
         sales_at=hours_of(filter(None, row.sales_at.split(","))),

@@ -66,7 +66,7 @@ class Accurate:
     def find(self, job: Job) -> Booked | None:
         """Look a document up by the number that we chose, an item by its own, a customer by its mark or number.
 
-        A sale that was changed at its source and is booked otherwise is None: ``send`` replaces it.
+        A sale or payment that was changed at its source and is booked otherwise is None: ``send`` replaces it.
 
         Raises:
             BookingRefused: what was found cannot be taken for the document.

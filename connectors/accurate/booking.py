@@ -40,7 +40,8 @@ class Booking:
     def find(self, desk: Desk, job: Job) -> Booked | None:
         """Return what has the number of the document.
 
-        A sale that was changed at its source and is booked otherwise counts as not found: ``send`` replaces it.
+        A sale or payment that was changed at its source and is booked otherwise counts as not found: ``send``
+        replaces it.
 
         Raises:
             BookingRefused: it has another total, or it belongs to another document.
@@ -55,6 +56,8 @@ class Booking:
                 return None
             return Booked(str(there.get("id", "")), draft.number, draft.total)
         row = self._there(desk, job)
+        if row is not None and _is_changed_payment(job) and _is_of_another_amount(job, row):
+            return None
         return None if row is None else self._adopted(job, row)
 
     def send(self, desk: Desk, job: Job) -> Booked:
@@ -69,6 +72,8 @@ class Booking:
             body["customerNo"] = replacing.customer_of(desk, _invoice_in(body))
         if _is_changed_sale(job):
             return replacing.replace(desk, draft, self._there(desk, job), self._memory)
+        if _is_changed_payment(job):
+            return replacing.replace_receipt(desk, draft, self._there(desk, job), self._memory)
         try:
             record = record_of(desk.post(draft.module, draft.action, body))
         except AccurateRefused as error:
@@ -122,6 +127,16 @@ def booked_as(draft: Draft, record: dict[str, Any]) -> Booked:
 def _is_changed_sale(job: Job) -> bool:
     """Whether an earlier form of the sale may be booked, known to the ledger or by an answer that was lost."""
     return job.document.type == "sale" and job.document.revision > 1
+
+
+def _is_changed_payment(job: Job) -> bool:
+    """The same of a payment."""
+    return job.document.type == "payment" and job.document.revision > 1
+
+
+def _is_of_another_amount(job: Job, row: dict[str, Any]) -> bool:
+    _, name, key = _TOTALS[job.document.type]
+    return row.get(name) is not None and amount(row[name]) != amount(job.document.payload.get(key))
 
 
 def _invoice_in(body: dict[str, Any]) -> str:

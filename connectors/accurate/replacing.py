@@ -3,8 +3,10 @@
 ``save.do`` with an id changes and adds lines but never removes one (reference, section 3.1). So:
 
 1. Nothing was lost: the invoice is saved again with its id, each line with the id of the line that it replaces.
-2. A line or an expense was lost: our receipts of the invoice are kept in the memory of the connection and deleted,
-   the invoice is deleted, made anew, and the receipts are made anew.
+2. A line or an expense was lost, the customer is another one, or more is paid than is charged now: our receipts of
+   the invoice are kept in the memory of the connection and deleted, the invoice is deleted, made anew, and the
+   receipts are made anew. Those that do not fit into what is charged now are still owed: a payment was changed as
+   well, and when it is booked they are given.
 
 Every step looks at what is there first. Killed in between, the next ``send`` goes on: receipts in the memory are
 those that are still owed, an invoice that is gone is made, one that is right is left alone.
@@ -12,6 +14,7 @@ those that are still owed, an invoice that is gone is made, one that is right is
 
 from __future__ import annotations
 
+import threading
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +22,7 @@ from clientsync.commerce import reasons
 from clientsync.commerce.documents import Booked
 from clientsync.commerce.systems import Memory, refused
 from connectors.accurate.answers import AccurateRefused, record_of, rows_of
-from connectors.accurate.desk import Desk, only_row
+from connectors.accurate.desk import Desk
 from connectors.accurate.mapping import Draft
 from connectors.accurate.numbers import RECEIPT, SALE
 from connectors.accurate.values import amount, plain, wire
@@ -30,6 +33,7 @@ _MEMORY = "accurate_receipts"
 _DELETED = "accurate_deleted"
 _REMEMBERED = 1_000
 """How many receipts that we deleted are remembered, the newest."""
+_remembering = threading.Lock()
 _MARKS = tuple(f"charField{number}" for number in range(1, 11))
 
 
@@ -49,14 +53,18 @@ def replace(desk: Desk, draft: Draft, there: Json | None, memory: Memory) -> Boo
     record: Json
     if detail is not None and is_same(draft, detail):
         record = detail
-    elif detail is not None and (body := upserting(draft, detail)) is not None:
+    elif (
+        detail is not None
+        and (body := upserting(draft, detail)) is not None
+        and not _is_overpaid(desk, draft, detail)
+    ):
         record = record_of(desk.post(draft.module, draft.action, body))
     else:
         if detail is not None:
             _take_receipts(desk, draft.number, memory)
             desk.delete(draft.module, str(detail.get("id", "")))
         record = record_of(desk.post(draft.module, draft.action, draft.body))
-    _give_receipts(desk, draft.number, memory)
+    _give_receipts(desk, draft.number, amount(draft.total), str(draft.body["customerNo"]), memory)
     theirs = record.get(draft.total_field)
     if theirs is not None and amount(theirs) != amount(draft.total):
         raise refused(reasons.totals_differ(draft.total, plain(amount(theirs))))
@@ -64,8 +72,10 @@ def replace(desk: Desk, draft: Draft, there: Json | None, memory: Memory) -> Boo
 
 
 def is_same(draft: Draft, detail: Json) -> bool:
-    """Whether an invoice has the total, the lines and the expenses of a draft."""
+    """Whether an invoice has the customer, the total, the lines and the expenses of a draft."""
     if detail.get(draft.total_field) is not None and amount(detail[draft.total_field]) != amount(draft.total):
+        return False
+    if _has_another_customer(draft, detail):
         return False
     return sorted(_line(row) for row in draft.body["detailItem"]) == sorted(
         _line(row) for row in detail.get("detailItem") or ()
@@ -75,7 +85,12 @@ def is_same(draft: Draft, detail: Json) -> bool:
 
 
 def upserting(draft: Draft, detail: Json) -> Json | None:
-    """Return the body that changes an invoice into the draft, None when a line or an expense would be left over."""
+    """Return the body that changes an invoice into the draft.
+
+    None when a line or an expense would be left over, or receipts of another customer.
+    """
+    if _has_another_customer(draft, detail):
+        return None
     lines = _with_ids(draft.body["detailItem"], detail.get("detailItem") or (), _item_no)
     expenses = _with_ids(draft.body["detailExpense"], detail.get("detailExpense") or (), _account_no)
     if lines is None or expenses is None:
@@ -116,24 +131,86 @@ def _take_receipts(desk: Desk, number: str, memory: Memory) -> None:
     found = _receipts(desk, number)
     if not found:
         return
-    kept = memory.get(_MEMORY)
-    owed = {str(body["number"]): body for body in kept.get(number) or ()}
+    owed = {str(body["number"]): body for body in memory.get(_MEMORY).get(number) or ()}
     owed.update({str(row["number"]): _receipt_body(row, number) for row in found})
-    memory.put(_MEMORY, {**kept, number: list(owed.values())})
-    deleted = [*memory.get(_DELETED).get("ids", ()), *(str(row["id"]) for row in found)]
-    memory.put(_DELETED, {"ids": deleted[-_REMEMBERED:]})
+    _owe(memory, number, list(owed.values()))
+    _remember_deleted(memory, [str(row["id"]) for row in found])
     for row in found:
         desk.delete("sales-receipt", str(row["id"]))
 
 
-def _give_receipts(desk: Desk, number: str, memory: Memory) -> None:
-    """Make the receipts anew that are owed, those left out that are there again."""
-    kept = memory.get(_MEMORY)
-    for body in kept.get(number) or ():
-        if only_row(desk, "sales-receipt", ("id", "number"), "number", str(body["number"])) is None:
-            desk.post("sales-receipt", "save", body)
-    if number in kept:
-        memory.put(_MEMORY, {name: owed for name, owed in kept.items() if name != number})
+def replace_receipt(desk: Desk, draft: Draft, there: Json | None, memory: Memory) -> Booked:
+    """Make a receipt what a changed payment says: the one that is there is deleted and made anew.
+
+    Raises:
+        BookingRefused: Accurate refuses it.
+    """
+    if there is not None and amount(there.get(draft.total_field)) != amount(draft.total):
+        _remember_deleted(memory, [str(there["id"])])
+        desk.delete(draft.module, str(there["id"]))
+        there = None
+    record = record_of(desk.post(draft.module, draft.action, draft.body)) if there is None else there
+    invoice = _invoice_no(draft.body["detailInvoice"][0])
+    if owes_receipts(memory, invoice):
+        owed = memory.get(_MEMORY).get(invoice) or ()
+        others = [body for body in owed if body["number"] != draft.number]
+        _owe(memory, invoice, others)
+        detail = _detail(desk, "sales-invoice", "number", invoice) or {}
+        _give_receipts(
+            desk, invoice, amount(detail.get("totalAmount")), str(draft.body["customerNo"]), memory
+        )
+    return Booked(str(record.get("id", "")), str(record.get("number") or draft.number), draft.total)
+
+
+def _give_receipts(desk: Desk, number: str, total: Decimal, customer: str, memory: Memory) -> None:
+    """Make the receipts anew that are owed and fit, those left out that are there again."""
+    owed = memory.get(_MEMORY).get(number)
+    if not owed:
+        return
+    there = {str(row.get("number")): amount(row.get("chequeAmount")) for row in _receipts(desk, number)}
+    left = total - sum(there.values(), Decimal(0))
+    still_owed = []
+    for body in owed:
+        paid = amount(body["chequeAmount"])
+        if str(body["number"]) in there:
+            continue
+        if paid > left:
+            still_owed.append(body)
+            continue
+        try:
+            desk.post("sales-receipt", "save", {**body, "customerNo": customer})
+        except AccurateRefused as error:
+            if not error.is_duplicate:  # it is there: another payment of the sale was first
+                raise
+        left -= paid
+    _owe(memory, number, still_owed)
+
+
+def _owe(memory: Memory, number: str, bodies: list[Json]) -> None:
+    """Remember which receipts of an invoice are owed; several sales may be replaced at once."""
+    with _remembering:
+        kept = {name: owed for name, owed in memory.get(_MEMORY).items() if name != number}
+        memory.put(_MEMORY, {**kept, number: bodies} if bodies else kept)
+
+
+def _remember_deleted(memory: Memory, ids: list[str]) -> None:
+    with _remembering:
+        deleted = [*memory.get(_DELETED).get("ids", ()), *ids]
+        memory.put(_DELETED, {"ids": deleted[-_REMEMBERED:]})
+
+
+def _is_overpaid(desk: Desk, draft: Draft, detail: Json) -> bool:
+    """Whether our receipts of an invoice whose total falls are more than the draft charges."""
+    if amount(detail.get(draft.total_field)) <= amount(draft.total):
+        return False
+    paid = (amount(row.get("chequeAmount")) for row in _receipts(desk, draft.number))
+    return sum(paid, Decimal(0)) > amount(draft.total)
+
+
+def _has_another_customer(draft: Draft, detail: Json) -> bool:
+    ours = str(draft.body.get("customerNo") or "")
+    theirs = str((detail.get("customer") or {}).get("customerNo") or "")
+    return bool(ours and theirs) and ours.casefold() != theirs.casefold()
 
 
 def _receipts(desk: Desk, number: str) -> list[Json]:

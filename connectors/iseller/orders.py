@@ -304,6 +304,8 @@ def _payment(order: Order, row: Row) -> Received:
         payload=payload,
         needs=(order.key,),
         lane=order.outlet,
+        register=id_text(order.row, "register_id"),
+        closed_at=order.closed_at,
         is_withdrawn=order.is_taken_back,
     )
 
@@ -328,6 +330,7 @@ def _return(
         payload=payload,
         needs=(order.key,),
         lane=order.outlet,
+        register=id_text(order.row, "register_id"),
     )
 
 

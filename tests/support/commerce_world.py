@@ -7,26 +7,37 @@ without a look first.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, select
 from sqlalchemy.pool import StaticPool
 
-from clientsync.commerce import store
+from clientsync.commerce import deciding, store
 from clientsync.commerce.connected import Commerce
-from clientsync.commerce.documents import TYPES, Booked, Key, Page, Received, State
-from clientsync.commerce.reasons import no_sku
+from clientsync.commerce.documents import TYPES, Booked, Fact, Key, Page, Received, Shift, State
+from clientsync.commerce.events import EVENTS
+from clientsync.commerce.intake import Received as Taken
+from clientsync.commerce.intake import receive
+from clientsync.commerce.reasons import no_sku, target_rejected
 from clientsync.commerce.systems import BookedTotal, DayTotal, EventSeen, Job, refused
-from clientsync.commerce.taking_in import take_in
+from clientsync.commerce.taking_in import take_in, take_in_facts, take_in_shifts
 from clientsync.commerce.verdicts import rejudge
 from clientsync.commerce.working import Report, Worker
-from clientsync.database import writing
-from clientsync.errors import ContractChanged, NotConnected, RateLimited, SourceTimeout, SourceUnavailable
+from clientsync.database import open_engine, writing
+from clientsync.errors import (
+    ContractChanged,
+    NotConnected,
+    RateLimited,
+    SessionExpired,
+    SourceTimeout,
+    SourceUnavailable,
+)
 from clientsync.ledger import commerce_tables
 
 START = datetime(2026, 11, 28, 2, 0, tzinfo=UTC)
@@ -78,19 +89,32 @@ class FakeShop:
     given: dict[Key, Given] = field(default_factory=dict)
     fetched: list[Key] = field(default_factory=list)
     is_away: bool = False
+    facts: list[Fact] = field(default_factory=list)
+    shifts: list[Shift] = field(default_factory=list)
+    totals: list[DayTotal] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+    on_fetch: Callable[[Key], object] | None = None
 
     def changed(self, stream: str, since: datetime) -> Iterator[Page]:
         """Yield everything that is there, two at a time."""
         there = [one.received for one in self.given.values() if not one.is_lost]
         for start in range(0, len(there), 2):
             yield Page(documents=tuple(there[start : start + 2]), position=since)
+        if self.facts or self.shifts:
+            yield Page(shifts=tuple(self.shifts), facts=tuple(self.facts), position=since)
 
     def fetch(self, key: Key) -> list[Received]:
-        """Give one document."""
+        """Give one document; of an item that is named by a SKU there is always one."""
         if self.is_away:
             raise SourceUnavailable("The shop is away.")
         self.fetched.append(key)
+        if self.errors:
+            raise self.errors.pop(0)
+        if key.type == "item" and key.source_id.startswith("SKU-"):
+            self.given.setdefault(key, Given(Received(*key, key.source_id, START, {"lines": []})))
         found = self.given.get(key)
+        if self.on_fetch is not None:
+            self.on_fetch(key)
         return [found.received] if found is not None and not found.is_lost else []
 
     def find(self, job: Job) -> Booked | None:
@@ -128,8 +152,8 @@ class FakeShop:
         return []
 
     def day_totals(self, day: date) -> list[DayTotal]:
-        """No totals."""
-        return []
+        """What is set."""
+        return self.totals
 
 
 @dataclass
@@ -140,6 +164,10 @@ class FakeAccounting:
         booked: source key to how it is booked, in the order of booking.
         faults: what happens at the next tries.
         complaints: rules that were broken.
+        payloads: what each document was booked with.
+        times: when.
+        refusals: what it says to documents that it does not take, by key.
+        is_shut: it lets nobody in.
     """
 
     shop: FakeShop
@@ -155,6 +183,13 @@ class FakeAccounting:
     looks_first: bool = True
     deleted: dict[str, Key] = field(default_factory=dict)
     history: list[EventSeen] = field(default_factory=list)
+    payloads: dict[Key, Mapping[str, Any]] = field(default_factory=dict)
+    times: dict[Key, datetime] = field(default_factory=dict)
+    refusals: dict[Key, str] = field(default_factory=dict)
+    listed: list[BookedTotal] = field(default_factory=list)
+    is_shut: bool = False
+    clock: Callable[[], datetime] | None = None
+    on_send: Callable[[Key], object] | None = None
 
     def changed(self, stream: str, since: datetime) -> Iterator[Page]:
         """Nothing comes from here."""
@@ -167,15 +202,30 @@ class FakeAccounting:
     def find(self, job: Job) -> Booked | None:
         """Look a document up."""
         self.looks += 1
+        if self.is_shut:
+            raise SessionExpired("log in again")
         if self._fault(("busy", "away", "unsent")) == "killed":
             raise Killed
         self.unsure.discard(job.document.key)
-        return self.booked.get(job.document.key)
+        return None if self._is_replaced(job) else self.booked.get(job.document.key)
+
+    def _is_replaced(self, job: Job) -> bool:
+        """Whether a sale is booked otherwise than its source gives it now."""
+        key = job.document.key
+        return (
+            job.document.revision > 1
+            and key.type == "sale"
+            and self.payloads.get(key) != job.document.payload
+        )
 
     def send(self, job: Job) -> Booked:
         """Book a document, and complain when that is wrong."""
         key = job.document.key
         self.sends += 1
+        if self.is_shut:
+            raise SessionExpired("log in again")
+        if self.on_send is not None:
+            self.on_send(key)
         if key in self.unsure:
             self.complaints.append(f"{key} was sent again without a look")
         given = self.shop.given[key]
@@ -184,13 +234,18 @@ class FakeAccounting:
                 self.complaints.append(f"{key} was sent before {need}")
         if job.mappings.find("sku", key.source_id) == "" and given.is_broken:
             raise refused(no_sku(key.source_id))
+        if key in self.refusals:
+            raise refused(target_rejected(self.refusals[key]))
         fault = self._fault(("busy", "away"))
         if fault == "unsent":
             self.unsure.add(key)
             raise SourceTimeout("no answer")
-        if key in self.booked:
+        if key in self.booked and not self._is_replaced(job):
             self.complaints.append(f"{key} was booked twice")
         self.booked[key] = Booked(f"T{len(self.booked) + 1}", f"N-{key.source_id}", "1")
+        self.payloads[key] = job.document.payload
+        if self.clock is not None:
+            self.times[key] = self.clock()
         if fault == "killed":
             raise Killed
         if fault in {"lost", "broken"}:
@@ -228,8 +283,8 @@ class FakeAccounting:
         return [Key("item", event.entity_id)] if event.type == "ITEM" else []
 
     def booked_totals(self, day: date) -> list[BookedTotal]:
-        """No totals."""
-        return []
+        """What is set."""
+        return self.listed
 
     def renew_webhook(self) -> date:
         """For a week."""
@@ -271,7 +326,7 @@ class CommerceWorld:
             store.DOCS.metadata.create_all(self.engine, tables=TABLES)
         self.at = START
         self.shop = FakeShop()
-        self.accounting = FakeAccounting(self.shop)
+        self.accounting = FakeAccounting(self.shop, clock=lambda: self.at)
         self.of = Commerce("shop", self.engine, self.shop, self.accounting, now=lambda: self.at, at_once=4)
         self.of.prepare()
 
@@ -292,7 +347,7 @@ class CommerceWorld:
         received = Received(
             type_name,
             source_id,
-            source_id,
+            more.pop("number", source_id),
             START + timedelta(minutes=at),
             payload,
             tuple(needs),
@@ -308,6 +363,60 @@ class CommerceWorld:
             mode = self.of.switches(connection).mode
             changed = take_in(connection, self.of.name, received, mode, self.at)
             rejudge(connection, self.of.name, changed, mode, self.at)
+
+    def change(self, received: Received, **more: Any) -> Received:
+        """Let the shop have a document otherwise; ``payload`` is laid over the one before."""
+        payload = {**received.payload, **more.pop("payload", {})}
+        changed = replace(received, payload=payload, **more)
+        self.shop.given[received.key].received = changed
+        return changed
+
+    def tell(self, *lines: str, system: str = "shop") -> Taken:
+        """Deliver a webhook with one event a line."""
+        return receive(self.of, system, {"genuine": "yes"}, "\n".join(lines).encode())
+
+    def turn(self, **more: Any) -> Report:
+        """Let one worker work at this moment; time does not pass."""
+        return Worker(self.of, pool=Inline, patience=timedelta(0), **more).until_idle()
+
+    def set_mode(self, **values: Any) -> int:
+        """Change the mode; return for how many documents the moment changed."""
+        return deciding.change_mode(self.of, deciding.ModeChange(**values), actor="somebody")[1]
+
+    def learn(self, *facts: Fact) -> None:
+        """Let the ledger hear facts, and try again what they repair."""
+        with writing(self.engine) as connection:
+            mode = self.of.switches(connection).mode
+            if take_in_facts(connection, self.of.name, facts, self.at):
+                deciding.try_repaired(connection, self.of.name, mode, self.at)
+
+    def hear_shifts(self, *shifts: Shift) -> None:
+        """Let the ledger hear of shifts."""
+        with writing(self.engine) as connection:
+            mode = self.of.switches(connection).mode
+            changed = take_in_shifts(connection, self.of.name, shifts, mode, self.at)
+            rejudge(connection, self.of.name, changed, mode, self.at)
+
+    def judge_all(self) -> int:
+        """Judge every document anew; return how many verdicts that changed."""
+        with writing(self.engine) as connection:
+            return rejudge(connection, self.of.name, None, self.of.switches(connection).mode, self.at)
+
+    def verdicts(self) -> dict[Key, tuple[Any, ...]]:
+        """Return what people see of every document, by what it is and not by its number in the ledger."""
+        rows = self.rows()
+        names = {row.doc_id: Key(row.type, row.source_id) for row in rows}
+        return {
+            names[row.doc_id]: (
+                row.state, row.reason_code, row.reason, names.get(row.blocker_id), names.get(row.root_id),
+            )
+            for row in rows
+        }  # fmt: skip
+
+    def events(self) -> list[Any]:
+        """Return the events of webhooks, in their order."""
+        with self.engine.connect() as connection:
+            return list(connection.execute(select(EVENTS).order_by(EVENTS.c.event_id)))
 
     def work(self, *, minutes: int = 120) -> Report:
         """Let workers work until nothing is left to do, through every end of a process; time passes in between."""
@@ -361,9 +470,16 @@ class CommerceWorld:
         return found
 
 
-def random_graph(dice: random.Random, size: int) -> CommerceWorld:
+def file_world(folder: Path) -> CommerceWorld:
+    """Return a world whose ledger is a file, so several threads may work on it; the caller closes its engine."""
+    engine = open_engine(f"sqlite:///{folder / 'ledger.db'}")
+    store.DOCS.metadata.create_all(engine, tables=TABLES)
+    return CommerceWorld(engine)
+
+
+def random_graph(dice: random.Random, size: int, world: CommerceWorld | None = None) -> CommerceWorld:
     """Return a world with documents that need each other at random; some are broken, some never come."""
-    world = CommerceWorld()
+    world = world or CommerceWorld()
     keys: list[Key] = []
     for number in range(size):
         type_name = dice.choice(OUT)
