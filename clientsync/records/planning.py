@@ -254,6 +254,8 @@ def plan(
     doubled = {"a": _doubled(entity, a), "b": _doubled(entity, b)}
     any_doubled, named = bool(doubled["a"] or doubled["b"]), entity.name_field
     records_a, records_b = a.records, b.records
+    quiet: list[Row] = []  # pairs that are as both agreed, and their parts of the digest
+    parts: list[str] = []
     for link in links:
         left, right = records_a.get(link.a), records_b.get(link.b)
         missing = _missing(link, a, b) if left is None or right is None else ()
@@ -262,7 +264,9 @@ def plan(
         if left is not None and right is not None and link.enabled:
             is_as_agreed = link.base_a == left.values and link.base_b == right.values
             if is_as_agreed and not any_doubled:  # the most there are
-                rows.append(Row("synchronized", link.a, link.b, left.values.get(named) or "", link.link_id))
+                name = left.values.get(named) or ""
+                quiet.append(Row("synchronized", link.a, link.b, name, link.link_id))
+                parts.append(f"{link.link_id}\0{link.version}\0{link.a}\0{link.b}\0{left.hash}\0{right.hash}")
                 continue
             states = [] if is_as_agreed else compare(mapped, left.values, right.values, link)
             if states and link.base_a is not None:
@@ -284,10 +288,23 @@ def plan(
         for ext_id in sorted(listing.records.keys() - linked):
             record = listing.records[ext_id]
             rows.append(_single(entity, side, record, ignored, doubled[side].get(ext_id, "")))
-    rows.sort(key=itemgetter(0, 3, 1, 2))  # category, name, ids
     brakes = _brakes(a, b, links, gone, changed)
-    made = Plan(tuple(rows), tuple(writes), tuple(settled), tuple(closed), tuple(brakes))
-    return replace(made, hash=_digest(made, a, b, links))
+    rows.sort(key=_PLACE)
+    loud = Plan(tuple(rows), tuple(writes), tuple(settled), tuple(closed), tuple(brakes))
+    digest = _digest(loud, parts, a, b, links)
+    return replace(loud, rows=_merged(rows, quiet), hash=digest)
+
+
+_PLACE = itemgetter(0, 3, 1, 2)
+"""Category, name and ids: the order of the window."""
+
+
+def _merged(rows: list[Row], quiet: list[Row]) -> tuple[Row, ...]:
+    """Return both in the order of the window; the quiet ones are all of one category."""
+    before = [row for row in rows if row.category < "synchronized"]
+    between = [row for row in rows if row.category == "synchronized"]
+    after = [row for row in rows if row.category > "synchronized"]
+    return (*before, *sorted(between + quiet, key=itemgetter(3, 1, 2)), *after)
 
 
 def _missing(link: Link, a: Listing, b: Listing) -> tuple[str, ...]:
@@ -427,18 +444,28 @@ def _brakes(
     return brakes
 
 
-def _digest(made: Plan, a: Listing, b: Listing, links: Sequence[Link]) -> str:
-    """Return the digest of a plan: of what it would do and of all that it was made of."""
+def _digest(loud: Plan, quiet: Sequence[str], a: Listing, b: Listing, links: Sequence[Link]) -> str:
+    """Return the digest of a plan: of what it would do and of all that it was made of.
+
+    Args:
+        loud: the plan without the pairs that are as both agreed.
+        quiet: the parts of those pairs, in the order of their links.
+        a: records of side a.
+        b: records of side b.
+        links: all of them; those of loud rows are told with their state, the others are in ``quiet``.
+    """
     parts = []
     for side, listing in (("a", a), ("b", b)):
         parts.append(f"{side}{listing.is_complete}{listing.is_same_scope}{listing.last_size}")
-    parts += [f"{link.link_id}\0{link.version}\0{link.enabled}" for link in links]
+    parts += quiet
+    told = {row.link_id for row in loud.rows if row.link_id}.union(loud.closed)
+    parts += [f"{link.link_id}\0{link.version}\0{link.enabled}" for link in links if link.link_id in told]
     none = Record("", {}, "")
     of_a, of_b = a.records.get, b.records.get
     parts += [  # every record stands in one of the rows
         f"{row[0]}\0{row[1]}\0{row[2]}\0{row[4]}\0{of_a(row[1], none)[2]}\0{of_b(row[2], none)[2]}"
-        for row in made.rows
+        for row in loud.rows
     ]
-    parts += [repr(write) for write in made.writes]
-    parts.append(repr((made.settled, made.closed, made.brakes)))
+    parts += [repr(write) for write in loud.writes]
+    parts.append(repr((loud.settled, loud.closed, loud.brakes)))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
