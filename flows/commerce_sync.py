@@ -16,13 +16,12 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from clientsync.commerce import deciding, events, status, store
 from clientsync.commerce.alarms import alarms
-from clientsync.commerce.collecting import Collected, collect
+from clientsync.commerce.collecting import Collected, collect, read_and_refresh
 from clientsync.commerce.connected import Commerce
-from clientsync.commerce.documents import State as DocState
 from clientsync.commerce.working import Report, Worker
 from clientsync.config import settings
 from clientsync.database import among, reading, writing
@@ -82,22 +81,7 @@ def _state(of: Commerce, read: Collected, report: Report) -> State[Any]:
     wrong += [f"nothing is sent: {reason}" for reason in report.stopped.values()]
     if wrong or counts["Unknown"]:
         return Failed(message="; ".join([said, *wrong])[:1000], name="Incomplete")
-    waits = counts["Failed"] or _lacking(of)
-    return Completed(message=said, name="WaitsForPerson" if waits else "Completed")
-
-
-def _lacking(of: Commerce) -> int:
-    """Return how many documents are held for want of one that never came; others that are held go by themselves."""
-    docs = store.DOCS
-    with reading(of.engine) as connection:
-        found: int = connection.execute(
-            select(func.count()).where(
-                docs.c.connection == of.name,
-                docs.c.state == DocState.HELD,
-                docs.c.reason_code == "needs_not_received",
-            )
-        ).scalar_one()
-    return found
+    return Completed(message=said, name="WaitsForPerson" if status.stuck_ids(of) else "Completed")
 
 
 def _counts(of: Commerce) -> dict[str, int]:
@@ -294,14 +278,16 @@ def decide(
         raise InvalidInput("A number under which a document was booked goes with one document.")
     if action in ("refresh", "refresh all"):
         wanted = ids if action == "refresh" else None
-        return f"{deciding.refresh(of, wanted, actor=actor())} documents are tried again."
+        read, count = read_and_refresh(of, wanted, actor=actor())
+        unread = "".join(f" Not read: {stream}: {error}." for stream, error in read.errors.items())
+        return f"{count} documents are tried again.{unread}"
     if action in ("waive", "take back"):
         for one in ids:
             _count_as_booked(of, one, number, is_so=action == "waive")
         return f"{len(ids)} documents {'count as booked' if action == 'waive' else 'are no longer waived'}."
     if action == "replay":
         with writing(of.engine) as connection:
-            made = events.replay(connection, of.name, event, of.now())
+            made = events.replay(connection, of.name, event, of.now(), actor())
         return f"Event {event} is worked on again as event {made}."
     if action == "map":
         kind, key, value = mapping

@@ -115,16 +115,6 @@ def _tell(found: Mapping[str, Any]) -> None:
         say(f"Alarm: {one['alarm']}. {one['what to do']}")
 
 
-def _is_done(found: Mapping[str, Any]) -> bool:
-    return not any(
-        count
-        for row in found["counts"]
-        if row["status"] in NOT_DONE
-        for count in row.values()
-        if isinstance(count, int)
-    )
-
-
 @app.command()
 def shops(as_json: AsJson = False) -> None:
     """List the connections that the settings name: shops with their accounting.
@@ -173,7 +163,7 @@ def sync(
 ) -> None:
     """Read what changed in both systems and send what may be sent, the earliest first. Ctrl-c ends it in good order.
 
-    Exit code 3: something failed, is held or unknown, or a stream could not be read.
+    Exit code 3: something failed, is unknown or held by what failed or never came, or a stream could not be read.
 
     Example: clientsync commerce sync toko --since 2026-11-01
     """
@@ -219,7 +209,9 @@ def _tell_waiting(of: Commerce, as_json: bool) -> None:
 
 
 def _work_and_tell(of: Commerce, stop: threading.Event, read: Collected, as_json: bool) -> None:
-    """Send, tell how it stands, and end with the exit code for what is not done."""
+    """Send, tell how it stands, and end with the exit code for what a person must see to."""
+    from clientsync.commerce.status import stuck_ids
+
     report = work(of, stop)
     found = _overview(of)
     if as_json:
@@ -237,7 +229,7 @@ def _work_and_tell(of: Commerce, stop: threading.Event, read: Collected, as_json
         _tell(found)
     for stream, error in read.errors.items():
         say(f"Not read: {stream}: {error}")
-    if read.errors or report.stopped or not _is_done(found):
+    if read.errors or report.stopped or stuck_ids(of):
         raise typer.Exit(EXIT_NOT_DONE)
 
 

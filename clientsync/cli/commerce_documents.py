@@ -185,14 +185,15 @@ def refresh(
 ) -> None:
     """Try documents again, with what they wait for, the earliest first; what waits for them follows by itself.
 
-    A document that is booked is left alone. Exit code 3: one of them is not done after it.
+    What was repaired in the two systems is read before. A document that is booked is left alone. Exit code 3: one of
+    them is not done after it.
 
     Example: clientsync commerce refresh toko --status Failed --since 2026-11-28
     """
     from dataclasses import replace
 
-    from clientsync.commerce import deciding
     from clientsync.commerce import status as shown
+    from clientsync.commerce.collecting import read_and_refresh
     from clientsync.errors import InvalidInput
 
     wanted = _filter(status, types, number, outlet, since, until, direction)
@@ -211,7 +212,9 @@ def refresh(
         elif is_trial:
             _tell_trial(of, chosen)
         else:
-            count = deciding.refresh(of, None if is_all else chosen, actor=person())
+            read, count = read_and_refresh(of, None if is_all else chosen, actor=person())
+            for stream, error in read.errors.items():
+                say(f"Not read: {stream}: {error}")
             put(f"{count} documents are tried again.")
             if not no_wait:
                 _work_on(of, stop, chosen)
@@ -228,10 +231,10 @@ def _tell_trial(of: Commerce, chosen: Sequence[int]) -> None:
 
 def _work_on(of: Commerce, stop: threading.Event, chosen: Sequence[int]) -> None:
     """Send, tell what became of some documents, and end with the exit code for what is not done."""
-    from clientsync.commerce.status import Filter, ids_of
+    from clientsync.commerce.status import stuck_ids
 
     report = work(of, stop)
-    left = [one for one in ids_of(of, Filter(shown=NOT_DONE)) if one in set(chosen)]
+    left = [one for one in stuck_ids(of) if one in set(chosen)]
     if left:
         say(f"{len(left)} of {len(chosen)} are not done, the earliest is {left[0]}: clientsync commerce "
             f"document {of.name} {left[0]}")  # fmt: skip
@@ -320,7 +323,7 @@ def replay(name: Name, event_id: Event, no_wait: NoWait = False) -> None:
 
     with opened(name) as (of, stop):
         with writing(of.engine) as connection:
-            made = events.replay(connection, of.name, event_id, of.now())
+            made = events.replay(connection, of.name, event_id, of.now(), person())
         put(f"Event {event_id} is worked on again as event {made}.")
         if no_wait:
             return

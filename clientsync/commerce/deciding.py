@@ -238,9 +238,11 @@ def _hours(hours: Iterable[object]) -> str:
 def describe(mode: SyncMode, uses_customer_ids: bool) -> str:
     """Return the switches of a connection as one line for people."""
     sales = {"real_time": "in real time", "shift_close": "when the register shift is closed"}.get(
-        mode.sales, f"at {_hours(mode.sales_at)}"
+        mode.sales, f"at {_hours(mode.sales_at).replace(',', ', ')}"
     )
-    transfers = f"at {_hours(mode.transfers_at)}" if mode.transfers_scheduled else "in real time"
+    transfers = (
+        f"at {_hours(mode.transfers_at).replace(',', ', ')}" if mode.transfers_scheduled else "in real time"
+    )
     ids = "ids of customers are used" if uses_customer_ids else "the accounting numbers customers"
     return f"sales {sales}; transfers and stock counts {transfers}; {ids}"
 
@@ -269,7 +271,7 @@ def set_mappings(of: Commerce, values: Mapping[tuple[str, str], str], *, actor: 
 
 
 def try_repaired(connection: Connection, name: str, mode: SyncMode, at: datetime) -> int:
-    """Let documents be tried again whose cause was repaired; return how many."""
+    """Let documents be tried again whose cause was repaired; return how many had been waiting for that."""
     ids = repaired(connection, name, at)
     rejudge(connection, name, ids, mode, at)
     return len(ids)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Connection, Table, func, select, update
 
@@ -177,7 +178,7 @@ def _end(connection: Connection, ids: Sequence[int], state: str, reason: str, at
     connection.execute(update(EVENTS).where(among(connection, EVENTS.c.event_id, ids)).values(**values))
 
 
-def replay(connection: Connection, name: str, event_id: int, at: datetime) -> int:
+def replay(connection: Connection, name: str, event_id: int, at: datetime, actor: str) -> int:
     """Let an event be worked on again, by the path of all others; return the number of the new one.
 
     Raises:
@@ -193,7 +194,7 @@ def replay(connection: Connection, name: str, event_id: int, at: datetime) -> in
         .values(
             connection=name,
             system=row.system,
-            dedupe_key=f"{row.dedupe_key}|replay|{at.isoformat()}"[:300],
+            dedupe_key=f"{name}|{row.system}|replay|{uuid4()}",
             inbound_id=row.inbound_id,
             type=row.type,
             entity_id=row.entity_id,
@@ -209,4 +210,6 @@ def replay(connection: Connection, name: str, event_id: int, at: datetime) -> in
         )
         .returning(EVENTS.c.event_id)
     )
-    return int(made.scalar_one())
+    fresh = int(made.scalar_one())
+    store.note_choice(connection, name, at, actor, "replay", f"event {event_id} as {fresh}")
+    return fresh

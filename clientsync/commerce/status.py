@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
 from clientsync.commerce import store
-from clientsync.commerce.connected import Commerce
+from clientsync.commerce.connected import DIRECTIONS, SYSTEMS, Commerce
 from clientsync.commerce.deciding import describe
-from clientsync.commerce.documents import SHOWN_AS, TYPES, State, title_of
+from clientsync.commerce.documents import DONE, SHOWN_AS, TYPES, State, title_of
 from clientsync.commerce.events import EVENTS
 from clientsync.commerce.intake import INBOUND
 from clientsync.commerce.store import ATTEMPTS, CHOICES, CONNECTIONS, DOCS, NEEDS
@@ -26,6 +26,7 @@ from clientsync.errors import InvalidInput, UnknownName
 WORDS = tuple(dict.fromkeys(SHOWN_AS.values()))
 """Success, Failed, Held, Waiting, Unknown and the two that are hidden unless they are asked for."""
 _HIDDEN = ("Superseded",)
+_STUCK = ("needs_failed", "needs_not_received")
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class Filter:
         for one in self.types:
             if one not in TYPES:
                 raise UnknownName("type of document", one, TYPES)
+        if self.direction not in ("", *DIRECTIONS):
+            raise UnknownName("direction", self.direction, DIRECTIONS)
 
 
 def _where(of: Commerce, wanted: Filter) -> list[ColumnElement[bool]]:
@@ -106,8 +109,9 @@ def documents(of: Commerce, wanted: Filter, *, limit: int = 200) -> list[dict[st
         select(DOCS)
         .where(*_where(of, wanted))
         .order_by(
-            DOCS.c.state.in_([State.SUCCESS, State.WAIVED, State.SUPERSEDED]),
-            DOCS.c.occurred_at,
+            DOCS.c.state.in_(DONE),
+            case((DOCS.c.state.not_in(DONE), DOCS.c.occurred_at)),
+            case((DOCS.c.state.in_(DONE), DOCS.c.occurred_at)).desc(),
             DOCS.c.type_rank,
         )
         .limit(limit)
@@ -206,12 +210,14 @@ def webhook_log(
         limit: rows at most.
 
     Raises:
-        UnknownName: a state that does not exist.
+        UnknownName: a state or a system that does not exist.
     """
     valid = ("new", "success", "failed", "ignored", "rejected")
     for one in states:
         if one not in valid:
             raise UnknownName("state of an event", one, valid)
+    if system not in ("", *SYSTEMS):
+        raise UnknownName("system", system, SYSTEMS)
     events = (
         select(EVENTS).where(EVENTS.c.connection == of.name).order_by(EVENTS.c.event_id.desc()).limit(limit)
     )
@@ -284,6 +290,22 @@ def event_details(of: Commerce, event_id: int) -> dict[str, Any]:
         "body": inbound.body.decode(errors="replace") if inbound is not None else "",
         "documents": [_shown(of, one, shut) for one in documents_],
     }
+
+
+def stuck_ids(of: Commerce) -> list[int]:
+    """Return the documents that a person must see to, the earliest first.
+
+    They failed, nobody knows whether they are booked, or they are held at the end of a chain by one that failed or
+    never came. What only takes its turn, and what waits for its hour, is not among them.
+    """
+    held = and_(DOCS.c.state == State.HELD, DOCS.c.reason_code.in_(_STUCK))
+    statement = (
+        select(DOCS.c.doc_id)
+        .where(DOCS.c.connection == of.name, or_(DOCS.c.state.in_([State.FAILED, State.UNKNOWN]), held))
+        .order_by(DOCS.c.occurred_at, DOCS.c.type_rank)
+    )
+    with reading(of.engine) as connection:
+        return list(connection.execute(statement).scalars())
 
 
 def overview(of: Commerce) -> dict[str, Any]:

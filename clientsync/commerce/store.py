@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Table, func, insert, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from clientsync.commerce.documents import State
@@ -128,20 +128,32 @@ def maps_of(
 
 
 def put_maps(connection: Connection, name: str, values: Mapping[tuple[str, str], str], at: datetime) -> None:
-    """Keep mappings, over those before."""
-    if not values:
-        return
-    statement = upserting(connection, MAPS)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["connection", "kind", "source_key"],
-            set_={"target_key": statement.excluded.target_key, "changed_at": statement.excluded.changed_at},
-        ),
-        [
-            {"connection": name, "kind": kind, "source_key": key, "target_key": value, "changed_at": at}
-            for (kind, key), value in values.items()
-        ],
-    )
+    """Keep mappings, over those before; one without a value goes, unless it is the shop's word of a product."""
+    gone = {pair for pair, value in values.items() if not value and pair[0] != "sku"}
+    for kind in {kind for kind, _ in gone}:
+        keys = [key for one, key in gone if one == kind]
+        connection.execute(
+            delete(MAPS).where(
+                MAPS.c.connection == name, MAPS.c.kind == kind, among(connection, MAPS.c.source_key, keys)
+            )
+        )
+    rows = [
+        {"connection": name, "kind": pair[0], "source_key": pair[1], "target_key": value, "changed_at": at}
+        for pair, value in values.items()
+        if pair not in gone
+    ]
+    if rows:
+        statement = upserting(connection, MAPS)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["connection", "kind", "source_key"],
+                set_={
+                    "target_key": statement.excluded.target_key,
+                    "changed_at": statement.excluded.changed_at,
+                },
+            ),
+            rows,
+        )
     change_connection(connection, name, maps_version=CONNECTIONS.c.maps_version + 1)
 
 

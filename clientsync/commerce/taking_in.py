@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, Text, bindparam, cast, delete, insert, or_, select, update
 
 from clientsync.commerce import reasons
 from clientsync.commerce.documents import TYPES, Fact, Key, Received, Shift, State
@@ -26,7 +27,7 @@ _BELONGING = frozenset({"payment", "sale_return"})
 """Types that go with their sale when it is withdrawn before it was booked."""
 _NO_REASON: dict[str, Any] = {"reason_code": "", "reason": "", "blocker_id": None, "root_id": None}
 _EMPTY: dict[str, Any] = {
-    "reason_code": "", "reason": "", "inputs": [], "attempts": 0, "target_id": "", "target_number": "",
+    "reason_code": "", "reason": "", "attempts": 0, "target_id": "", "target_number": "",
     "target_total": "", "lease": "",
 }  # fmt: skip
 
@@ -42,6 +43,8 @@ def take_in(
     newest = {one.key: one for one in received if not one.is_ours}
     if not newest:
         return set()
+    skus = _skus_of(connection, name, newest.values())
+    newest = {key: _with_items(one, skus) for key, one in newest.items()}
     there = {Key(row.type, row.source_id): row for row in _rows(connection, name, newest)}
     changed: set[int] = set()
     unreadable: set[int] = set()
@@ -56,7 +59,7 @@ def take_in(
                 unreadable.add(row.doc_id)
             continue
         values = _values(
-            one, mode, shifts, row.arrived_at if row is not None and row.payload_hash else at, at
+            one, skus, mode, shifts, row.arrived_at if row is not None and row.payload_hash else at, at
         )
         if row is None:
             state = State.SUPERSEDED if one.is_withdrawn else State.RECEIVED
@@ -111,8 +114,33 @@ def _rows(connection: Connection, name: str, keys: Collection[Key]) -> list[Any]
     return found
 
 
+def _nameless(one: Received) -> list[str]:
+    """Return the products of lines that have no SKU."""
+    lines = one.payload.get("lines", ())
+    return [str(line["product_id"]) for line in lines if not line.get("sku") and line.get("product_id")]
+
+
+def _skus_of(connection: Connection, name: str, received: Iterable[Received]) -> dict[str, str]:
+    """Return what the shop says today of products that stand in documents without their SKU."""
+    wanted = {("sku", product) for one in received for product in _nameless(one)}
+    if not wanted:
+        return {}
+    return {key: value for (kind, key), value in maps_of(connection, name, wanted).items() if kind == "sku"}
+
+
+def _with_items(one: Received, skus: Mapping[str, str]) -> Received:
+    """Return a document that also needs the items whose SKUs it does not tell itself."""
+    known = [Key("item", skus[product]) for product in _nameless(one) if skus.get(product)]
+    return replace(one, needs=(*one.needs, *known)) if known else one
+
+
 def _values(
-    one: Received, mode: SyncMode, shifts: Mapping[str, Sequence[Shift]], arrived_at: datetime, at: datetime
+    one: Received,
+    skus: Mapping[str, str],
+    mode: SyncMode,
+    shifts: Mapping[str, Sequence[Shift]],
+    arrived_at: datetime,
+    at: datetime,
 ) -> dict[str, Any]:
     sold_at = one.closed_at or one.occurred_at
     when = eligible(
@@ -130,6 +158,7 @@ def _values(
         "is_withdrawn": one.is_withdrawn,
         "eligible_at": when.at,
         "changed_at": at,
+        "inputs": [["sku", product, skus.get(product, ""), ""] for product in dict.fromkeys(_nameless(one))],
     }
 
 
@@ -183,7 +212,7 @@ def _there_or_expected(
                 connection=name, direction=kind.direction, type=key.type, source_id=key.source_id,
                 number=key.source_id, occurred_at=at, type_rank=kind.rank, lane="", register_id="", payload={},
                 payload_hash="", revision=1, is_withdrawn=False, state=State.EXPECTED, arrived_at=at,
-                changed_at=at, **_EMPTY,
+                changed_at=at, inputs=[], **_EMPTY,
             )
         ).inserted_primary_key[0]  # type: ignore[index] # fmt: skip
     return found
@@ -237,29 +266,37 @@ def take_in_facts(connection: Connection, name: str, facts: Iterable[Fact], at: 
 def repaired(connection: Connection, name: str, at: datetime) -> set[int]:
     """Let documents that failed be tried again when a mapping that they asked for has another value now.
 
-    A product that has got its SKU is an item that the document needs from then on.
+    A product that has got its SKU is an item that a document needs from then on, also one that waits. Returns the
+    documents that must be judged.
     """
-    failed = connection.execute(
-        select(DOCS.c.doc_id, DOCS.c.inputs, DOCS.c.type, DOCS.c.lane).where(
-            DOCS.c.connection == name, DOCS.c.state == State.FAILED
+    asking = connection.execute(
+        select(DOCS.c.doc_id, DOCS.c.inputs, DOCS.c.type, DOCS.c.lane, DOCS.c.state).where(
+            DOCS.c.connection == name,
+            DOCS.c.state.in_([*JUDGED, State.FAILED]),
+            cast(DOCS.c.inputs, Text) != "[]",
         )
     ).all()
-    asked = {(kind, key) for row in failed for kind, key, *_ in row.inputs}
+    asked = {(kind, key) for row in asking for kind, key, *_ in row.inputs}
     if not asked:
         return set()
     known = maps_of(connection, name, asked)
-    ids = set()
-    for row in failed:
+    failed: set[int] = set()
+    waiting: set[int] = set()
+    for row in asking:
         changed = {
             (kind, known.get((kind, key), ""))
             for kind, key, value, _ in row.inputs
             if known.get((kind, key), "") != value
         }
         if changed:
-            ids.add(row.doc_id)
+            (failed if row.state == State.FAILED else waiting).add(row.doc_id)
             _need_items(connection, name, row, {sku for kind, sku in changed if kind == "sku" and sku}, at)
-    set_state(connection, ids, State.RECEIVED, reasons.NONE, at)
-    return ids
+            now_known = [
+                [kind, key, known.get((kind, key), ""), needed] for kind, key, _, needed in row.inputs
+            ]
+            connection.execute(update(DOCS).where(DOCS.c.doc_id == row.doc_id).values(inputs=now_known))
+    set_state(connection, failed, State.RECEIVED, reasons.NONE, at)
+    return failed | waiting
 
 
 def _need_items(connection: Connection, name: str, row: Any, skus: Collection[str], at: datetime) -> None:

@@ -211,7 +211,7 @@ class CommerceConnection(SQLModel, table=True):
     transfers_at: str = Field(default="", max_length=200)
     uses_customer_ids: bool = Field(default=False, description="Use id in customer data as the mapping")
     stopped: str = Field(
-        default="", max_length=60, description="Why nothing is sent to the accounting; empty: it is"
+        default="", max_length=200, description="Why nothing is sent to the accounting; empty: it is"
     )
     stopped_in: str = Field(default="", max_length=200, description="Why nothing is sent to the shop")
     maps_version: int = Field(default=0, description="Rises with every change of a mapping")

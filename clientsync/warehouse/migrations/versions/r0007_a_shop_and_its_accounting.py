@@ -49,7 +49,7 @@ def upgrade() -> None:
         sa.Column("transfers_scheduled", sa.Boolean(), nullable=False),
         sa.Column("transfers_at", sa.String(length=200), nullable=False),
         sa.Column("uses_customer_ids", sa.Boolean(), nullable=False),
-        sa.Column("stopped", sa.String(length=60), nullable=False),
+        sa.Column("stopped", sa.String(length=200), nullable=False),
         sa.Column("stopped_in", sa.String(length=200), nullable=False),
         sa.Column("maps_version", sa.Integer(), nullable=False),
         sa.Column("shop_heard_at", sa.DateTime(timezone=True), nullable=True),
