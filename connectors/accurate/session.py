@@ -248,7 +248,13 @@ class OAuth:
         self._have_token()
         database = self._options.database_id
         if not self._kept.get("session") or (database and self._kept.get("database_id") != database):
-            self._open_database()
+            try:
+                self._open_database()
+            except SessionExpired as refused:
+                if refused.source_code != TOKEN:
+                    raise
+                self._refresh()
+                self._open_database()
 
     def _refresh(self) -> None:
         """Change the refresh token for an access token; sent once, because the token is good once."""

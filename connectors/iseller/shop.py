@@ -323,9 +323,18 @@ class Iseller:
 def _newest(
     rows: list[dict[str, Any]], changed_at: Callable[[Row], datetime | None], limit: datetime
 ) -> datetime | None:
-    """Return the newest change, but none after ``limit``: an order may be dated into the future."""
-    found = [one for one in map(changed_at, rows) if one is not None]
-    return min(max(found), limit) if found else None
+    """Return the newest change, but none after ``limit``: an order may be dated into the future.
+
+    A row whose moments cannot be read says nothing; it is kept as unreadable and does not stop the others.
+    """
+    found = []
+    for row in rows:
+        try:
+            found.append(changed_at(row))
+        except ContractChanged:
+            continue
+    told = [one for one in found if one is not None]
+    return min(max(told), limit) if told else None
 
 
 def _page(

@@ -249,6 +249,7 @@ def real_commerce(
     deadline: float = 3.0,
     policy: RetryPolicy | None = None,
     breaker: Callable[[], CircuitBreaker] = CircuitBreaker,
+    also_allowed: tuple[str, ...] = (),
 ) -> Iterator[RealCommerce]:
     """Yield both simulators on loopback, and a connection that has its mappings.
 
@@ -265,6 +266,7 @@ def real_commerce(
         deadline: seconds after which an answer counts as lost.
         policy: of questions that are asked again.
         breaker: leaves a failing system alone.
+        also_allowed: addresses that may be called besides those of the simulators.
     """
     shop = shop or Shop(seed=seed, now=clock(), clock=clock)
     books = books or Books(now=clock)
@@ -275,7 +277,7 @@ def real_commerce(
             stack.enter_context(
                 HttpClient(
                     base_url=url,
-                    allowed=AllowList((url,), allow_loopback=True),
+                    allowed=AllowList((url, *also_allowed), allow_loopback=True),
                     budget=LocalBudget(Pace(1_000_000)),
                     limits=Limits(deadline_seconds=deadline),
                     policy=policy,

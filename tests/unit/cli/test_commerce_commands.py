@@ -238,7 +238,7 @@ def test_documents_are_filtered_by_every_option_and_a_wrong_word_is_refused_with
 def test_a_refresh_wants_ids_or_filters_or_all_and_says_how_many_are_tried_again(desk: Desk) -> None:
     desk.map_all()
     _, bad = desk.sell_without_sku()
-    desk.sync("--since", DAY)
+    desk.sync("--since", DAY, code=3)
     number = desk.number_of(f"sale {bad}")
     for words in ((), (number, "--all"), (number, "--status", "Failed"), ("--type", "sale", "--all")):
         told = desk.run("refresh", "toko", *words, code=2)
@@ -260,7 +260,7 @@ def test_a_refresh_wants_ids_or_filters_or_all_and_says_how_many_are_tried_again
 def test_a_waived_document_lets_what_waits_for_it_go_until_the_waiver_is_taken_back(desk: Desk) -> None:
     desk.map_all()
     product_id, bad = desk.sell_without_sku()
-    desk.sync("--since", DAY)
+    desk.sync("--since", DAY, code=3)
     number = desk.number_of(f"sale {bad}")
     assert f"sale {bad} counts as booked" in desk.run("waive", "toko", number, "--number", "SI.2026.00042")
     (waived,) = desk.rows("documents", "toko", "--status", "success (waived)")
@@ -331,7 +331,7 @@ def test_the_mode_is_shown_and_a_change_says_for_how_many_documents_the_moment_c
 
 def test_missing_mappings_are_listed_and_setting_them_lets_documents_be_tried_again(desk: Desk) -> None:
     sold = desk.sell()
-    desk.sync("--since", DAY)
+    desk.sync("--since", DAY, code=3)
     missing = desk.rows("maps", "toko", "--missing")
     assert {"kind": "outlet", "shop": "KMG", "accounting": ""} in missing
     file = desk.folder / "out.csv"
@@ -400,7 +400,7 @@ def test_a_day_is_compared_outlet_by_outlet_and_ends_with_3_until_all_of_them_ag
     desk.map_all()
     desk.sell(outlet="GI")
     product_id, bad = desk.sell_without_sku()
-    desk.sync("--since", DAY)
+    desk.sync("--since", DAY, code=3)
     rows = desk.rows("reconcile", "toko", "--day", DAY, code=3)
     (named,) = [one for one in rows if one["document"]]
     assert (named["outlet"], named["document"]) == ("KMG", bad)
