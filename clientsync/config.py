@@ -13,11 +13,19 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -164,6 +172,17 @@ class ExchangeSettings(BaseModel):
         return given
 
 
+def _is_a_zone(given: str) -> str:
+    try:
+        ZoneInfo(given)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError("a zone is a name like Asia/Jakarta") from None
+    return given
+
+
+Zone = Annotated[str, AfterValidator(_is_a_zone)]
+
+
 class RecordSideSettings(BaseModel):
     """One side of a set of records: a file, or a system of a provider."""
 
@@ -181,8 +200,13 @@ class RecordSideSettings(BaseModel):
     is_writable: bool = Field(default=False, description="Of a CSV: it may be rewritten whole")
     provider: str = Field(default="", description="Of a system: name of the provider with address and token")
     description: str = Field(
-        default="", description="Of a system: dotted name of how its records are reached"
+        default="",
+        description="Of a system: dotted name of how its records are reached, a description or what opens it",
     )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="Of a system with a connector of its own: the connector's options"
+    )
+    zone: Zone = Field(default="Asia/Jakarta", description="Of such a system: its time zone")
     region: str = Field(default="IN", description="Country of telephone numbers that name none")
 
     @model_validator(mode="after")
@@ -252,15 +276,6 @@ class CommerceSettings(BaseModel):
         default=24.0, gt=0, description="Without a webhook for so long, an alarm is shown, in hours"
     )
     sweep_days: int = Field(default=3, ge=1, le=30, description="Days that a sweep reads back")
-
-    @field_validator("zone")
-    @classmethod
-    def _is_a_zone(cls, given: str) -> str:
-        try:
-            ZoneInfo(given)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError("a zone is a name like Asia/Jakarta") from None
-        return given
 
 
 class Settings(BaseSettings):

@@ -25,6 +25,10 @@ from clientsync.ledger import commerce_tables as t
 DAYS: Table = t.CommerceDay.__table__  # type: ignore[attr-defined]
 DIFFERENCES: Table = t.CommerceDifference.__table__  # type: ignore[attr-defined]
 _ZERO = Decimal(0)
+_VOIDED = {
+    True: "voided in the shop after it was booked; its return is booked on another day, or not yet",
+    False: "takes back a sale that was voided in the shop",
+}
 UNSEEN = "not in the ledger"
 """Number of the row that stands for sales which the shop counts and the ledger has not got."""
 
@@ -67,7 +71,13 @@ class Outlet:
 
 @dataclass(frozen=True)
 class Known:
-    """A sale or return of the day in the ledger; the total of a return is negative."""
+    """A sale or return of the day in the ledger; the total of a return is negative.
+
+    Attributes:
+        sale_id: of the sale, also of a return.
+        is_void: a sale that the shop voided after it was booked, or the return that takes it back: the shop no longer
+            counts either of them.
+    """
 
     doc_id: int
     number: str
@@ -77,10 +87,20 @@ class Known:
     reason: str
     target_number: str
     is_sale: bool
+    sale_id: str = ""
+    is_void: bool = False
+
+    @property
+    def shop_total(self) -> Decimal:
+        """What the shop counts of it."""
+        return _ZERO if self.is_void else self.total
 
 
 def compare(shop: list[DayTotal], known: list[Known], booked: list[BookedTotal]) -> list[Outlet]:
-    """Return every outlet with its differences, by name."""
+    """Return every outlet with its differences, by name.
+
+    The shop's totals are of its sales; what came back of them is known to the ledger only, and is taken off there.
+    """
     outlets: dict[str, Outlet] = {}
 
     def outlet(name: str) -> Outlet:
@@ -90,6 +110,9 @@ def compare(shop: list[DayTotal], known: list[Known], booked: list[BookedTotal])
         found = outlet(total.outlet)
         found.shop_count += total.count
         found.shop_total += Decimal(total.total)
+    for one in known:
+        if not one.is_sale:
+            outlet(one.outlet).shop_total += one.shop_total
     by_number = {one.target_number: one for one in known if one.target_number}
     there: dict[str, Decimal] = defaultdict(Decimal)
     for row in booked:
@@ -107,19 +130,32 @@ def compare(shop: list[DayTotal], known: list[Known], booked: list[BookedTotal])
                     "only in the accounting: the shop has no such document",
                 )
             )
+    taken_back = _taken_back(known, there)
     for one in known:
-        _document(outlet(one.outlet), one, there)
+        if not (one.is_void and one.sale_id in taken_back):
+            _document(outlet(one.outlet), one, there)
     for place in outlets.values():
         _unseen(place, [one for one in known if one.outlet == place.name])
     return [outlets[name] for name in sorted(outlets)]
 
 
+def _taken_back(known: list[Known], there: Mapping[str, Decimal]) -> set[str]:
+    """Return the sales that were voided and taken back on this day, so nothing is left of them in the books."""
+    left: dict[str, Decimal] = defaultdict(Decimal)
+    for one in known:
+        if one.is_void:
+            left[one.sale_id] += there.get(one.target_number, _ZERO)
+    return {sale_id for sale_id, total in left.items() if not total}
+
+
 def _document(place: Outlet, one: Known, there: Mapping[str, Decimal]) -> None:
     if one.target_number and one.target_number in there:
         total = there[one.target_number]
-        if total != one.total:
-            reason = one.reason or "the totals differ"
-            place.differences.append(Difference(one.number, one.total, total, reason, one.doc_id))
+        if total != one.shop_total:
+            reason = one.reason or (_VOIDED[one.is_sale] if one.is_void else "the totals differ")
+            place.differences.append(Difference(one.number, one.shop_total, total, reason, one.doc_id))
+    elif one.is_void:
+        return  # the shop does not count it, and the books do not list it
     elif one.state is State.WAIVED:
         place.differences.append(
             Difference(one.number, one.total, _ZERO, "waived: booked by hand", one.doc_id)
@@ -134,8 +170,8 @@ def _document(place: Outlet, one: Known, there: Mapping[str, Decimal]) -> None:
 
 def _unseen(place: Outlet, known: list[Known]) -> None:
     """Name what the shop counts beyond the documents of the ledger."""
-    count = place.shop_count - sum(one.is_sale for one in known)
-    total = place.shop_total - sum((one.total for one in known), _ZERO)
+    count = place.shop_count - sum(one.is_sale and not one.is_void for one in known)
+    total = place.shop_total - sum((one.shop_total for one in known), _ZERO)
     if count or total:
         reason = f"the shop counts {place.shop_count} sales, the ledger has {place.shop_count - count}: run a sweep"
         place.differences.append(Difference(UNSEEN, total, _ZERO, reason))
@@ -207,6 +243,8 @@ def _known(connection: Connection, of: Commerce, day: date) -> list[Known]:
             row.reason,
             row.target_number,
             row.type == "sale",
+            row.source_id if row.type == "sale" else row.payload.get("sale", ""),
+            row.is_withdrawn or bool(row.payload.get("is_void")),
         )
         for row in rows
     ]

@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from clientsync.commerce.connected import Commerce
-from clientsync.commerce.systems import Opening
 from clientsync.errors import MissingSecret, UnknownName
-from clientsync.http.client import HttpClient
 from clientsync.registry import load_dotted
 from clientsync.secrets.references import resolve
-from clientsync.secrets.vault import Vault
+from clientsync.sync.openings import opening_of
 from clientsync.sync.services import Services
-
-
-@dataclass(frozen=True)
-class _VaultMemory:
-    """Tokens and hosts of one system, sealed in the vault."""
-
-    vault: Vault
-    prefix: str
-
-    def get(self, name: str) -> dict[str, Any]:
-        try:
-            found = json.loads(self.vault.get(f"{self.prefix}:{name}").get_secret_value())
-        except MissingSecret:
-            return {}
-        return dict(found)
-
-    def put(self, name: str, value: Mapping[str, Any]) -> None:
-        self.vault.put(f"{self.prefix}:{name}", json.dumps(dict(value)))
 
 
 @contextmanager
@@ -53,26 +30,20 @@ def opened_commerce(services: Services, name: str) -> Iterator[Commerce]:
     found = configured.commerce[name]
     zone = ZoneInfo(found.zone)
     with ExitStack() as stack:
-
-        def opening(provider: str, options: Mapping[str, Any]) -> Opening:
-            references = configured.provider(provider).credentials
-            return Opening(
-                client=stack.enter_context(
-                    HttpClient.for_provider(configured, provider, services.engine, services.stop)
-                ),
-                account=provider,
-                credentials={key: resolve(one).get_secret_value() for key, one in references.items()},
-                options=options,
-                memory=_VaultMemory(services.vault, f"commerce:{name}:{provider}"),
-                zone=zone,
-                now=services.now,
+        shop, accounting = (
+            load_dotted(opener)(
+                opening_of(services, stack, provider, options=options, place=f"commerce:{name}", zone=zone)
             )
-
+            for opener, provider, options in (
+                (found.shop, found.shop_provider, found.shop_options),
+                (found.accounting, found.accounting_provider, found.accounting_options),
+            )
+        )
         of = Commerce(
             name,
             services.engine,
-            load_dotted(found.shop)(opening(found.shop_provider, found.shop_options)),
-            load_dotted(found.accounting)(opening(found.accounting_provider, found.accounting_options)),
+            shop,
+            accounting,
             zone=zone,
             now=services.now,
             at_once=found.at_once,

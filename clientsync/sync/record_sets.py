@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from zoneinfo import ZoneInfo
 
 from clientsync.config import RecordSideSettings, Settings
 from clientsync.errors import UnknownName
@@ -11,10 +12,11 @@ from clientsync.http.client import HttpClient
 from clientsync.records.entities import ENTITIES
 from clientsync.records.executing import RecordSet
 from clientsync.records.file_side import FileSide
-from clientsync.records.rest_side import RestSide
+from clientsync.records.rest_side import RestDescription, RestSide
 from clientsync.records.sides import Side
 from clientsync.registry import load_dotted
 from clientsync.secrets.references import resolve
+from clientsync.sync.openings import opening_of
 from clientsync.sync.services import Services
 
 TOKEN = "token"  # noqa: S105 - the name of a credential
@@ -51,11 +53,18 @@ def _opened(configured: Settings, services: Services, side: RecordSideSettings, 
             is_delta=side.is_delta,
             is_writable=side.is_writable,
         )
+    described = load_dotted(side.description)
+    if not isinstance(described, RestDescription):
+        opening = opening_of(
+            services, stack, side.provider, options=side.options, place="records", zone=ZoneInfo(side.zone)
+        )
+        opened: Side = described(opening, title=side.title, region=side.region)
+        return opened
     client = stack.enter_context(HttpClient.for_provider(configured, side.provider, services.engine))
     token = resolve(configured.provider(side.provider).credentials[TOKEN]).get_secret_value()
     return RestSide(
         client,
-        load_dotted(side.description),
+        described,
         title=side.title,
         token=token,
         account=side.provider,

@@ -41,6 +41,7 @@ class Draft:
         total: decimal text, "" when there is none.
         total_field: name of the total in Accurate's lists.
         action: of the module.
+        paid: of a sale, what was paid of it by the shop's account; "" when the shop does not say.
     """
 
     module: str
@@ -49,6 +50,7 @@ class Draft:
     total: str = ""
     total_field: str = ""
     action: str = "save"
+    paid: str = ""
 
 
 @dataclass
@@ -245,7 +247,8 @@ def _sale(writer: _Writer) -> Draft:
         "detailItem": lines,
         "detailExpense": expenses,
     }
-    return Draft("sales-invoice", body, body["number"], plain(total), "totalAmount")
+    paid = str(payload.get("paid") or "")
+    return Draft("sales-invoice", body, body["number"], plain(total), "totalAmount", paid=paid)
 
 
 def _expenses(writer: _Writer) -> list[Json]:

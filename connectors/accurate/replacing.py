@@ -22,7 +22,7 @@ from clientsync.commerce import reasons
 from clientsync.commerce.documents import Booked
 from clientsync.commerce.systems import Memory, refused
 from connectors.accurate.answers import AccurateRefused, record_of, rows_of
-from connectors.accurate.desk import Desk
+from connectors.accurate.desk import Desk, only_row
 from connectors.accurate.mapping import Draft
 from connectors.accurate.numbers import RECEIPT, SALE
 from connectors.accurate.values import amount, plain, wire
@@ -55,8 +55,8 @@ def replace(desk: Desk, draft: Draft, there: Json | None, memory: Memory) -> Boo
         record = detail
     elif (
         detail is not None
-        and (body := upserting(draft, detail)) is not None
         and not _is_overpaid(desk, draft, detail)
+        and (body := upserting(draft, detail)) is not None
     ):
         record = record_of(desk.post(draft.module, draft.action, body))
     else:
@@ -64,7 +64,7 @@ def replace(desk: Desk, draft: Draft, there: Json | None, memory: Memory) -> Boo
             _take_receipts(desk, draft.number, memory)
             desk.delete(draft.module, str(detail.get("id", "")))
         record = record_of(desk.post(draft.module, draft.action, draft.body))
-    _give_receipts(desk, draft.number, amount(draft.total), str(draft.body["customerNo"]), memory)
+    _give_receipts(desk, draft, memory)
     theirs = record.get(draft.total_field)
     if theirs is not None and amount(theirs) != amount(draft.total):
         raise refused(reasons.totals_differ(draft.total, plain(amount(theirs))))
@@ -153,37 +153,40 @@ def replace_receipt(desk: Desk, draft: Draft, there: Json | None, memory: Memory
     invoice = _invoice_no(draft.body["detailInvoice"][0])
     if owes_receipts(memory, invoice):
         owed = memory.get(_MEMORY).get(invoice) or ()
-        others = [body for body in owed if body["number"] != draft.number]
-        _owe(memory, invoice, others)
-        detail = _detail(desk, "sales-invoice", "number", invoice) or {}
-        _give_receipts(
-            desk, invoice, amount(detail.get("totalAmount")), str(draft.body["customerNo"]), memory
-        )
+        _owe(memory, invoice, [body for body in owed if body["number"] != draft.number])
+        left = _left(desk, invoice)
+        for body in memory.get(_MEMORY).get(invoice) or ():
+            if amount(body["chequeAmount"]) <= left:
+                left -= amount(body["chequeAmount"])
+                _give(desk, {**body, "customerNo": draft.body["customerNo"]}, invoice, memory)
     return Booked(str(record.get("id", "")), str(record.get("number") or draft.number), draft.total)
 
 
-def _give_receipts(desk: Desk, number: str, total: Decimal, customer: str, memory: Memory) -> None:
-    """Make the receipts anew that are owed and fit, those left out that are there again."""
-    owed = memory.get(_MEMORY).get(number)
-    if not owed:
+def _give_receipts(desk: Desk, draft: Draft, memory: Memory) -> None:
+    """Make the receipts anew that are owed, if all of them fit, those left out that are there again."""
+    owed = memory.get(_MEMORY).get(draft.number) or ()
+    if not owed or sum((amount(body["chequeAmount"]) for body in owed), Decimal(0)) > amount(draft.total):
         return
-    there = {str(row.get("number")): amount(row.get("chequeAmount")) for row in _receipts(desk, number)}
-    left = total - sum(there.values(), Decimal(0))
-    still_owed = []
     for body in owed:
-        paid = amount(body["chequeAmount"])
-        if str(body["number"]) in there:
-            continue
-        if paid > left:
-            still_owed.append(body)
-            continue
+        _give(desk, {**body, "customerNo": draft.body["customerNo"]}, draft.number, memory)
+
+
+def _give(desk: Desk, body: Json, invoice: str, memory: Memory) -> None:
+    if only_row(desk, "sales-receipt", ("id", "number"), "number", str(body["number"])) is None:
         try:
-            desk.post("sales-receipt", "save", {**body, "customerNo": customer})
+            desk.post("sales-receipt", "save", body)
         except AccurateRefused as error:
-            if not error.is_duplicate:  # it is there: another payment of the sale was first
+            if not error.is_duplicate:  # it is there: its own payment was first
                 raise
-        left -= paid
-    _owe(memory, number, still_owed)
+    owed = memory.get(_MEMORY).get(invoice) or ()
+    _owe(memory, invoice, [one for one in owed if one["number"] != body["number"]])
+
+
+def _left(desk: Desk, invoice: str) -> Decimal:
+    """Return what of an invoice our receipts do not pay."""
+    detail = _detail(desk, "sales-invoice", "number", invoice) or {}
+    paid = (amount(row.get("chequeAmount")) for row in _receipts(desk, invoice))
+    return amount(detail.get("totalAmount")) - sum(paid, Decimal(0))
 
 
 def _owe(memory: Memory, number: str, bodies: list[Json]) -> None:
@@ -200,11 +203,20 @@ def _remember_deleted(memory: Memory, ids: list[str]) -> None:
 
 
 def _is_overpaid(desk: Desk, draft: Draft, detail: Json) -> bool:
-    """Whether our receipts of an invoice whose total falls are more than the draft charges."""
+    """Whether our receipts of an invoice whose total falls are more than the draft charges.
+
+    Raises:
+        BookingRefused: they are, and the shop does not say that its payments are less now; nothing was touched.
+    """
     if amount(detail.get(draft.total_field)) <= amount(draft.total):
         return False
-    paid = (amount(row.get("chequeAmount")) for row in _receipts(desk, draft.number))
-    return sum(paid, Decimal(0)) > amount(draft.total)
+    paid = sum((amount(row.get("chequeAmount")) for row in _receipts(desk, draft.number)), Decimal(0))
+    if paid <= amount(draft.total):
+        return False
+    if not draft.paid or amount(draft.paid) > amount(draft.total):
+        text = f"receipts of {plain(paid)} are more than the sale charges now, {draft.total}; correct them by hand"
+        raise refused(reasons.target_rejected(text))
+    return True
 
 
 def _has_another_customer(draft: Draft, detail: Json) -> bool:

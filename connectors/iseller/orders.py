@@ -179,8 +179,8 @@ def documents_of(row: Row, options: Options, hours: int) -> list[Received]:
     if row.get("order_details") is None and not order.is_taken_back:
         raise lacks(_ORDER, "order_details")
     found = [customer_of(row, order.sold_at)] if order.customer_id else []
-    returned = _returns(order)
-    return [*found, _sale(order), *_payments(order), *returned, *_void(order, returned)]
+    paid, returned = _payments(order), _returns(order)
+    return [*found, _sale(order, paid), *paid, *returned, *_void(order, returned)]
 
 
 def customer_of(row: Row, at: datetime) -> Received:
@@ -230,7 +230,7 @@ def _outlet(row: Row) -> str:
     return found or need_text(row, _ORDER, "outlet_code")
 
 
-def _sale(order: Order) -> Received:
+def _sale(order: Order, paid: list[Received]) -> Received:
     row = order.row
     discounts = amount(row, _ORDER, "total_discount_amount") + amount(row, _ORDER, "total_promotion_amount")
     if order.options.line_discounts_in_total:
@@ -248,6 +248,7 @@ def _sale(order: Order) -> Received:
         "rounding": decimal_text(amount(row, _ORDER, "rounding_amount")),
         "tax": decimal_text(amount(row, _ORDER, "total_tax_amount")),
         "total": decimal_text(order.total),
+        "paid": decimal_text(sum((Decimal(one.payload["amount"]) for one in paid), Decimal(0))),
         "on_account": flag(row, "on_account"),
         "status": text(row, "status").lower(),
     }

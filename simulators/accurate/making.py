@@ -27,6 +27,9 @@ _MASTERS = {
 }
 
 
+_CUSTOMER = ("npwpNo", "email", "mobilePhone", "workPhone", "billStreet", "billZipCode", "billCity")
+
+
 class Maker:
     """Makes records of bodies."""
 
@@ -75,7 +78,8 @@ class Maker:
         _required("name", {**row, **body})
         row["name"] = body.get("name", row.get("name"))
         row["customerNo"] = body.get("customerNo") or row.get("customerNo") or f"C.{row['id']:05d}"
-        row["suspended"] = bool(body.get("suspended"))
+        row["suspended"] = bool(body.get("suspended", row.get("suspended")))
+        row.update({name: body[name] for name in _CUSTOMER if name in body})
 
     def _invoice(self, row: Row, body: Row) -> None:
         self._sold(row, body)

@@ -88,7 +88,7 @@ def test_a_sale_holds_what_is_booked_and_needs_its_customer_and_each_item_once()
     )
     assert set(sale.payload) == {
         "reference", "outlet", "register", "customer", "lines", "tax_inclusive", "discount", "charges", "rounding",
-        "tax", "total", "on_account", "status",
+        "tax", "total", "paid", "on_account", "status",
     }  # fmt: skip
     assert set(sale.payload["lines"][0]) == {
         "sku", "product_id", "name", "quantity", "unit_price", "discount", "tax", "tax_code", "unit",

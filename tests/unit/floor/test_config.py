@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from clientsync.config import (
+    CommerceSettings,
     ExchangeSettings,
     ProviderSettings,
     RecordSetSettings,
@@ -181,6 +182,7 @@ def test_every_setting_is_described() -> None:
     sections: tuple[tuple[str, type[BaseModel]], ...] = (
         ("providers.<name>.", ProviderSettings),
         ("exchange.", ExchangeSettings),
+        ("commerce.<name>.", CommerceSettings),
         ("records.<name>.a.", RecordSideSettings),
         ("records.<name>.", RecordSetSettings),
     )
