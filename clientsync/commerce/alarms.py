@@ -46,8 +46,12 @@ def alarms(of: Commerce, *, silent: timedelta = timedelta(hours=24)) -> list[dic
             select(func.count()).where(
                 docs.c.connection == of.name,
                 docs.c.state == State.UNKNOWN,
-                docs.c.changed_at < at,
-                docs.c.arrived_at < at - UNKNOWN_FOR,
+                docs.c.doc_id.in_(
+                    select(store.ATTEMPTS.c.doc_id).where(
+                        store.ATTEMPTS.c.outcome.in_(("unknown", "lost")),
+                        store.ATTEMPTS.c.ended_at < at - UNKNOWN_FOR,
+                    )
+                ),
             )
         ).scalar_one()
     for title, why in ((of.accounting.title, row.stopped), (of.shop.title, row.stopped_in)):

@@ -90,18 +90,6 @@ def claim(
     """
     if limit < 1 or not directions:
         return []
-    statement = (
-        select(DOCS)
-        .where(
-            DOCS.c.connection == name,
-            DOCS.c.state.in_([State.READY, State.UNKNOWN]),
-            DOCS.c.direction.in_(directions),
-            or_(DOCS.c.eligible_at.is_(None), DOCS.c.eligible_at <= at),
-        )
-        .order_by(DOCS.c.occurred_at, DOCS.c.type_rank, DOCS.c.source_id)
-        .limit(4 * limit)
-        .with_for_update(skip_locked=True)
-    )
     busy = set(
         connection.execute(
             select(DOCS.c.lane).where(
@@ -109,14 +97,31 @@ def claim(
             )
         ).scalars()
     )
-    chosen = []
-    for row in connection.execute(statement):
-        if row.type in _STOCK_TYPES:
-            if row.lane in busy:
-                continue
-            busy.add(row.lane)
-        chosen.append(row)
-        if len(chosen) == limit:
+    chosen: list[Any] = []
+    while len(chosen) < limit:
+        rows = connection.execute(
+            select(DOCS)
+            .where(
+                DOCS.c.connection == name,
+                DOCS.c.state.in_([State.READY, State.UNKNOWN]),
+                DOCS.c.direction.in_(directions),
+                or_(DOCS.c.eligible_at.is_(None), DOCS.c.eligible_at <= at),
+                or_(DOCS.c.type.not_in(_STOCK_TYPES), ~among(connection, DOCS.c.lane, busy)),
+                ~among(connection, DOCS.c.doc_id, [row.doc_id for row in chosen]),
+            )
+            .order_by(DOCS.c.occurred_at, DOCS.c.type_rank, DOCS.c.source_id)
+            .limit(4 * limit)
+            .with_for_update(skip_locked=True)
+        ).all()
+        for row in rows:
+            if row.type in _STOCK_TYPES:
+                if row.lane in busy:
+                    continue
+                busy.add(row.lane)
+            chosen.append(row)
+            if len(chosen) == limit:
+                break
+        if len(rows) < 4 * limit:
             break
     if not chosen:
         return []
@@ -229,12 +234,17 @@ def settle(
     rows = {
         row.doc_id: row
         for row in connection.execute(
-            select(DOCS.c.doc_id, DOCS.c.revision).where(
+            select(DOCS.c.doc_id, DOCS.c.revision, DOCS.c.attempts).where(
                 among(connection, DOCS.c.doc_id, ids), DOCS.c.lease == holder, DOCS.c.state == State.SENDING
             )
         )
     }
-    ours = [(claim, outcome) for claim, outcome in done if claim.document.doc_id in rows]
+    ours = [
+        (claim, outcome)
+        for claim, outcome in done
+        if claim.document.doc_id in rows
+        and rows[claim.document.doc_id].attempts == claim.document.attempts + 1
+    ]
     for claim, outcome in ours:
         document = claim.document
         is_changed = rows[document.doc_id].revision != document.revision
@@ -276,6 +286,7 @@ def _after(claim: Claim, outcome: Outcome, is_changed: bool, at: datetime) -> di
             values |= state_after_change(claim.document.type, State.FAILED, 1)
     if outcome.booked is not None:
         values |= {
+            "inputs": [],
             "target_id": outcome.booked.target_id,
             "target_number": outcome.booked.number,
             "target_total": outcome.booked.total,

@@ -19,7 +19,7 @@ from clientsync.commerce.documents import DONE, State, title_of
 from clientsync.commerce.judging import JUDGED
 from clientsync.commerce.taking_in import repaired, time_anew
 from clientsync.commerce.timing import SalesMode, SyncMode, hours_of
-from clientsync.commerce.verdicts import rejudge
+from clientsync.commerce.verdicts import earlier_stock, rejudge
 from clientsync.database import among, writing
 from clientsync.errors import InvalidInput, UnknownName
 
@@ -61,6 +61,13 @@ def refresh(of: Commerce, ids: Collection[int] | None, *, actor: str) -> int:
         store.set_state(connection, by_state[State.FAILED], State.RECEIVED, reasons.NONE, at, eligible_at=at)
         _change(connection, by_state[State.UNKNOWN], eligible_at=at)
         _change(connection, by_state[State.READY], eligible_at=at, reason_code="", reason="")
+        _change(
+            connection,
+            _put_off(connection, by_state[State.WAITING]),
+            eligible_at=at,
+            reason_code="",
+            reason="",
+        )
         _change(connection, by_state[State.EXPECTED], fetched_at=None)
         again = {one for state in (State.FAILED, State.UNKNOWN, State.EXPECTED) for one in by_state[state]}
         rejudge(connection, of.name, {row.doc_id for row in rows if row.state in _AGAIN}, mode, at)
@@ -76,6 +83,18 @@ def _change(connection: Connection, ids: Collection[int], **values: object) -> N
     if ids:
         docs = store.DOCS
         connection.execute(docs.update().where(among(connection, docs.c.doc_id, ids)).values(**values))
+
+
+def _put_off(connection: Connection, ids: Collection[int]) -> list[int]:
+    """Return documents that wait because the target asked for it or was not there, not for their hour."""
+    docs = store.DOCS
+    return list(
+        connection.execute(
+            select(docs.c.doc_id).where(
+                among(connection, docs.c.doc_id, ids), docs.c.reason_code.in_(("throttled", "not_reached"))
+            )
+        ).scalars()
+    )
 
 
 def _unreadable(connection: Connection, ids: Collection[int]) -> list[int]:
@@ -121,7 +140,8 @@ def _with_ancestors(connection: Connection, name: str, ids: Collection[int]) -> 
         roots = connection.execute(
             select(docs.c.root_id).where(among(connection, docs.c.doc_id, new), docs.c.root_id.is_not(None))
         ).scalars()
-        new = (set(above) | set(roots)) - found
+        stock = {row[1] for row in connection.execute(earlier_stock(connection, name, new))}
+        new = (set(above) | set(roots) | stock) - found
         found |= new
     return found
 

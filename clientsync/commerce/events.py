@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table, func, select, update
 
 from clientsync.commerce import reasons, store
 from clientsync.commerce.connected import Commerce
-from clientsync.commerce.documents import Key, State
+from clientsync.commerce.documents import Key, State, digest
 from clientsync.commerce.store import upserting
 from clientsync.commerce.systems import EventSeen
 from clientsync.commerce.verdicts import rejudge
@@ -26,6 +26,11 @@ EVENTS: Table = t.CommerceEvent.__table__  # type: ignore[attr-defined]
 TRIES = 8
 """After so many a passing failure counts as one: the event is shown as failed, and a replay tries it again."""
 _LONGEST = timedelta(minutes=10)
+
+
+def _key(text: str) -> str:
+    """Return a key that fits into its column and is as different as the text."""
+    return text if len(text) <= 300 else text[:235] + "|" + digest(text)
 
 
 def store_events(
@@ -42,7 +47,7 @@ def store_events(
         statement = upserting(connection, EVENTS).values(
             connection=name,
             system=system,
-            dedupe_key=f"{name}|{system}|{one.dedupe_key}"[:300],
+            dedupe_key=_key(f"{name}|{system}|{one.dedupe_key}"),
             inbound_id=inbound_id,
             type=one.type,
             entity_id=one.entity_id,

@@ -72,10 +72,11 @@ def receive(
     if not reason:
         try:
             seen = side.events(body)
+            reason = _too_long(seen)
         except ContractChanged as error:
             reason = error.message
     with writing(of.engine) as connection:
-        of.switches(connection)
+        of.switches(connection, is_writing=False)  # it judges nothing, so it waits for no worker
         inbound_id = connection.execute(
             insert(INBOUND)
             .values(
@@ -90,13 +91,22 @@ def receive(
             )
             .returning(INBOUND.c.inbound_id)
         ).scalar_one()
-        fresh = store_events(connection, of.name, system, seen, at, inbound_id)
+        fresh = 0 if reason else store_events(connection, of.name, system, seen, at, inbound_id)
         if reason:
             _forget_oldest(connection, of.name)
         else:
             store.note_event(connection, of.name, system, at)
     crash_point("commerce_intake")
     return Received(reason, fresh)
+
+
+def _too_long(seen: list[EventSeen]) -> str:
+    """Return why events cannot be kept: a part is longer than its column."""
+    for one in seen:
+        for part, longest in ((one.entity_id, 120), (one.type, 60), (one.action, 20)):
+            if len(part) > longest:
+                return f"a part of an event has {len(part)} characters, more than {longest}"
+    return ""
 
 
 def _forget_oldest(connection: Connection, name: str) -> None:

@@ -119,7 +119,7 @@ class _Pass:
             doc_id = stack.pop()
             unmet = self._waits_for[doc_id]
             self.verdicts[doc_id] = self._held(unmet) if unmet else _timed(self._known[doc_id], self._at)
-            stack.extend(self.freed_by(doc_id))
+            stack.extend(one for one in self.freed_by(doc_id) if one not in self.verdicts)
 
     def freed_by(self, doc_id: int) -> list[int]:
         """Return the documents for which this one was the last that was not judged."""
@@ -151,7 +151,8 @@ class _Pass:
     def _reason(self, blocker: int, root: int) -> Reason:
         end = self._known[root]
         found = self.verdicts.get(root)
-        own = end.reason if found is None else found.reason
+        stored = NONE if end.state is State.READY else end.reason
+        own = stored if found is None else found.reason
         through = self._known[blocker].title if root != blocker else ""
         if end.state is State.EXPECTED:
             return reasons.needs_not_received(end.title, through)

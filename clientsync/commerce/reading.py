@@ -12,7 +12,7 @@ from clientsync.commerce import events, reasons, store
 from clientsync.commerce.connected import Commerce
 from clientsync.commerce.documents import Key, Received, State
 from clientsync.commerce.judging import JUDGED
-from clientsync.commerce.taking_in import take_in
+from clientsync.commerce.taking_in import follow_withdrawn, take_in
 from clientsync.commerce.timing import SyncMode
 from clientsync.commerce.verdicts import rejudge
 from clientsync.errors import SyncError
@@ -43,6 +43,8 @@ def read(of: Commerce, system: str, key: Key, announced: Sequence[int]) -> Read:
         return Read(key, tuple(announced), tuple(of.system(system).fetch(key)))
     except SyncError as error:
         return Read(key, tuple(announced), error=error.message, is_passing=error.is_retryable)
+    except Exception as error:  # noqa: BLE001 - a defect in reading one document does not end the worker
+        return Read(key, tuple(announced), error=reasons.internal_error(type(error).__name__).text)
 
 
 def keep(connection: Connection, of: Commerce, brought: Sequence[Read], mode: SyncMode, at: datetime) -> int:
@@ -65,7 +67,7 @@ def _gone(connection: Connection, of: Commerce, key: Key, at: datetime) -> set[i
     """Let a document that its source no longer has not be sent; one that is booked waits for a person."""
     docs = store.DOCS
     row = connection.execute(
-        select(docs.c.doc_id, docs.c.state, docs.c.attempts).where(
+        select(docs.c.doc_id, docs.c.state, docs.c.attempts, docs.c.target_id, docs.c.reason_code).where(
             docs.c.connection == of.name, docs.c.type == key.type, docs.c.source_id == key.source_id
         )
     ).one_or_none()
@@ -73,6 +75,13 @@ def _gone(connection: Connection, of: Commerce, key: Key, at: datetime) -> set[i
         return set()
     if row.state in _UNSENT and not row.attempts:
         store.set_state(connection, [row.doc_id], State.SUPERSEDED, reasons.NONE, at)
+        return {row.doc_id} | follow_withdrawn(connection, [row.doc_id], at)
+    if row.state in (*_UNSENT, State.UNKNOWN) and row.reason_code != "source_deleted" and not row.target_id:
+        # it may have been sent: it is looked up, and not sent when nothing is found
+        state = State.RECEIVED if row.state == State.FAILED else State(row.state)
+        connection.execute(
+            update(docs).where(docs.c.doc_id == row.doc_id).values(is_withdrawn=True, state=state)
+        )
     elif row.state == State.SUCCESS:
         store.set_state(connection, [row.doc_id], State.FAILED, reasons.SOURCE_DELETED, at)
     return {row.doc_id}

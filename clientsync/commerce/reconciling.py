@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -200,10 +200,21 @@ def reconcile(of: Commerce, day: date) -> list[Outlet]:
                 "shop_total": str(each.shop_total), "booked_total": str(each.booked_total), "reason": each.reason,
             }
             for one in found
-            for each in {each.number: each for each in one.differences}.values()
+            for each in _each_once(one.differences)
         ]  # fmt: skip
         if rows:
             connection.execute(insert(DIFFERENCES), rows)
+    return found
+
+
+def _each_once(differences: list[Difference]) -> list[Difference]:
+    """Return differences, of which each has a number of its own."""
+    seen: dict[str, int] = {}
+    found = []
+    for one in differences:
+        seen[one.number] = seen.get(one.number, 0) + 1
+        number = one.number if seen[one.number] == 1 else f"{one.number} ({seen[one.number]})"
+        found.append(replace(one, number=number))
     return found
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from clientsync.commerce.documents import State
@@ -95,9 +95,12 @@ def change_connection(connection: Connection, name: str, **values: Any) -> None:
 
 
 def note_event(connection: Connection, name: str, system: str, at: datetime) -> None:
-    """Note that a system has told something, for the alarm of its silence."""
-    column = "shop_heard_at" if system == "shop" else "accounting_heard_at"
-    change_connection(connection, name, **{column: at})
+    """Note that a system has told something, for the alarm of its silence; once a minute is often enough."""
+    column = CONNECTIONS.c.shop_heard_at if system == "shop" else CONNECTIONS.c.accounting_heard_at
+    is_old = or_(column.is_(None), column < at - timedelta(minutes=1))
+    heard = connection.execute(select(is_old).where(CONNECTIONS.c.connection == name)).scalar_one()
+    if heard:
+        change_connection(connection, name, **{column.name: at})
 
 
 def note_choice(

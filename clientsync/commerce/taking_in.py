@@ -15,6 +15,7 @@ from clientsync.commerce.documents import TYPES, Fact, Key, Received, Shift, Sta
 from clientsync.commerce.judging import JUDGED
 from clientsync.commerce.store import DOCS, NEEDS, SHIFTS, STOCK, maps_of, put_maps, set_state, upserting
 from clientsync.commerce.timing import SyncMode, eligible
+from clientsync.commerce.verdicts import counts_after
 from clientsync.database import among
 
 _NOT_SENT = frozenset({State.EXPECTED, State.RECEIVED, State.WAITING, State.HELD, State.READY})
@@ -47,6 +48,7 @@ def take_in(
     newest = {key: _with_items(one, skus) for key, one in newest.items()}
     there = {Key(row.type, row.source_id): row for row in _rows(connection, name, newest)}
     changed: set[int] = set()
+    back: set[int] = set()
     unreadable: set[int] = set()
     wanted: dict[Key, int] = {key: row.doc_id for key, row in there.items()}
     shifts = _shifts_of(connection, name, {one.register for one in newest.values() if one.register}, mode)
@@ -80,16 +82,22 @@ def take_in(
             changed.add(wanted[key])
             if one.unreadable:
                 set_state(connection, [wanted[key]], State.FAILED, reasons.unreadable(one.unreadable), at)
-        elif row.payload_hash != one.hash:
+        elif row.payload_hash != one.hash or _is_back(row, one):
+            if row.state == State.SUPERSEDED and not one.is_withdrawn:
+                back.add(row.doc_id)
             connection.execute(
                 update(DOCS)
                 .where(DOCS.c.doc_id == row.doc_id)
                 .values(
                     **values,
                     **state_after_change(
-                        row.type, State(row.state), row.attempts, is_withdrawn=one.is_withdrawn
+                        row.type,
+                        State(row.state),
+                        row.attempts,
+                        is_withdrawn=one.is_withdrawn,
+                        is_booked=bool(row.target_id),
                     ),
-                    revision=row.revision + (1 if row.payload_hash else 0),
+                    revision=row.revision + (1 if row.payload_hash or row.attempts else 0),
                     arrived_at=row.arrived_at if row.payload_hash else at,
                 )
             )
@@ -97,8 +105,37 @@ def take_in(
     fresh = {key: one for key, one in newest.items() if wanted[key] in changed}
     changed |= unreadable
     _write_needs(connection, name, fresh, wanted, at)
+    moved = [wanted[key] for key in fresh if TYPES[key.type].is_stock]
+    if moved:  # counts that wait for what is written over now
+        changed |= counts_after(connection, name, moved)
     _write_stock(connection, name, fresh, wanted)
+    changed |= _follow_back(connection, back, at)
     return changed | follow_withdrawn(connection, changed, at)
+
+
+def _is_back(row: Any, one: Received) -> bool:
+    """Whether a document that was gone is given again; what belongs to a sale comes back with it."""
+    return row.state == State.SUPERSEDED and not one.is_withdrawn and row.type not in _BELONGING
+
+
+def _follow_back(connection: Connection, sales: Collection[int], at: datetime) -> set[int]:
+    """Let what followed sales that were withdrawn come back with them; return what that changed."""
+    if not sales:
+        return set()
+    ids = set(
+        connection.execute(
+            select(DOCS.c.doc_id)
+            .join(NEEDS, NEEDS.c.doc_id == DOCS.c.doc_id)
+            .where(
+                among(connection, NEEDS.c.need_id, sales),
+                DOCS.c.type.in_(_BELONGING),
+                DOCS.c.state == State.SUPERSEDED,
+                ~DOCS.c.is_withdrawn,
+            )
+        ).scalars()
+    )
+    set_state(connection, ids, State.RECEIVED, reasons.NONE, at)
+    return ids
 
 
 def _rows(connection: Connection, name: str, keys: Collection[Key]) -> list[Any]:
@@ -163,13 +200,15 @@ def _values(
 
 
 def state_after_change(
-    type_name: str, state: State, attempts: int, *, is_withdrawn: bool = False
+    type_name: str, state: State, attempts: int, *, is_withdrawn: bool = False, is_booked: bool = False
 ) -> dict[str, Any]:
     """Return state and reason of a document after the source changed it; empty when they stay.
 
     What may have been sent is settled first: a sale that is booked is taken back by its own return.
     """
-    is_unsent = state is State.FAILED or (state in _NOT_SENT and not attempts)
+    is_unsent = state in (State.FAILED, State.EXPECTED) or (state in _NOT_SENT and not attempts)
+    if is_withdrawn and is_booked and state in (State.FAILED, State.EXPECTED):
+        return {"state": State.RECEIVED} | _NO_REASON  # it is looked up, and its return takes it back
     if is_withdrawn:
         return {"state": State.SUPERSEDED} | _NO_REASON if is_unsent else {}
     if is_unsent or state is State.SUPERSEDED:
@@ -391,7 +430,7 @@ def time_anew(
         connection.execute(
             update(DOCS)
             .where(DOCS.c.doc_id == bindparam("of"))
-            .values(eligible_at=bindparam("to"), changed_at=bindparam("at")),
+            .values(eligible_at=bindparam("to"), changed_at=bindparam("at"), reason_code="", reason=""),
             changed,
         )
     return {one["of"] for one in changed}

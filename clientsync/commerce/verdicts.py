@@ -78,12 +78,12 @@ def _to_judge(connection: Connection, name: str, ids: Collection[int] | None) ->
             ).scalars()
         )
         if moving:
-            waiting |= _counts_after(connection, name, moving)
+            waiting |= counts_after(connection, name, moving)
         new = waiting - seen
     return found
 
 
-def _counts_after(connection: Connection, name: str, ids: Collection[int]) -> set[int]:
+def counts_after(connection: Connection, name: str, ids: Collection[int]) -> set[int]:
     """Return stock counts that are not done, of goods that some documents move before them."""
     return set(
         connection.execute(
@@ -116,12 +116,12 @@ def _edges(connection: Connection, name: str, rows: Mapping[int, Any]) -> dict[i
         edges.setdefault(row.doc_id, []).append(row.need_id)
     counts = [one for one, row in rows.items() if TYPES[row.type].counts_stock]
     if counts:
-        for doc_id, need_id in connection.execute(_earlier_stock(connection, name, counts)):
+        for doc_id, need_id in connection.execute(earlier_stock(connection, name, counts)):
             edges.setdefault(doc_id, []).append(need_id)
     return edges
 
 
-def _earlier_stock(connection: Connection, name: str, counts: Collection[int]) -> Select[Any]:
+def earlier_stock(connection: Connection, name: str, counts: Collection[int]) -> Select[Any]:
     """Select (count, document) for every earlier stock document of the same goods that is not done."""
     return (
         select(_COUNTED.c.doc_id, _MOVED.c.doc_id)
@@ -140,6 +140,7 @@ def _earlier_stock(connection: Connection, name: str, counts: Collection[int]) -
         .join(_DOC, _DOC.c.doc_id == _MOVED.c.doc_id)
         .where(
             _COUNTED.c.connection == name,
+            _COUNT.c.type.in_(_COUNTING),
             among(connection, _COUNTED.c.doc_id, counts),
             _DOC.c.state.not_in(DONE),
             tuple_(_DOC.c.occurred_at, _DOC.c.type_rank, _DOC.c.source_id)

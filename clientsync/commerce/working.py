@@ -262,7 +262,8 @@ class Worker:
         try:
             booked = target.find(job) if is_looking else None
             if booked is None and one.is_withdrawn:
-                return Outcome("gone", calls=job.calls)
+                there = one.document.booked  # as it was before it was changed; its return takes it back
+                return Outcome("gone" if there is None else "success", there, calls=job.calls)
             if booked is None:
                 is_looking = False
                 booked = target.send(job)

@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
-from clientsync.commerce import claims, deciding, judging, store, taking_in, verdicts, working
-from clientsync.commerce.documents import Fact, Key, State
+from clientsync.commerce import claims, deciding, store, working
+from clientsync.commerce.documents import DONE, Fact, Key, Received, State
 from clientsync.commerce.taking_in import take_in_facts
 from clientsync.database import writing
 from tests.support.commerce_world import FAULTS, CommerceWorld, expected_states, random_graph
 
-HISTORIES = 300
+HISTORIES = 200
 
 
 def arrivals(world: CommerceWorld, dice: random.Random) -> Iterator[set[Key]]:
@@ -107,15 +107,15 @@ def _plant(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     if fault == "sent again without a look":
         monkeypatch.setattr(claims, "_must_look_up", lambda _: False)
     elif fault == "a failed predecessor does not hold":
-        monkeypatch.setattr(judging, "DONE", judging.DONE | {State.FAILED})
-        monkeypatch.setattr(verdicts, "DONE", verdicts.DONE | {State.FAILED})
+        for module in ("judging", "verdicts"):
+            monkeypatch.setattr(f"clientsync.commerce.{module}.DONE", DONE | {State.FAILED})
     elif fault == "success wakes nobody":
         monkeypatch.setattr(claims, "rejudge", lambda *_: 0)
     elif fault == "a lost lease is ready":
         monkeypatch.setattr(working, "end_leases", _ready_again)
         monkeypatch.setattr(claims, "_must_look_up", lambda row: row.state == State.UNKNOWN)
     elif fault == "a document that comes twice is sent twice":
-        monkeypatch.setattr(taking_in.Received, "hash", property(lambda one: str(random.random())))
+        monkeypatch.setattr(Received, "hash", property(lambda one: str(random.random())))
     elif fault == "a refresh forgets what it waits for":
         monkeypatch.setattr(deciding, "_open_ids", lambda *_: set())
     else:
@@ -125,9 +125,7 @@ def _plant(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
 def _ready_again(connection: Any, name: str, mode: Any, at: Any) -> set[int]:
     docs = store.DOCS
     connection.execute(
-        docs.update()
-        .where(docs.c.state == State.SENDING, docs.c.lease_until < at)
-        .values(state=State.READY)
+        docs.update().where(docs.c.state == State.SENDING, docs.c.lease_until < at).values(state=State.READY)
     )
     return set()
 
