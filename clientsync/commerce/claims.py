@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from clientsync.commerce import reasons
 from clientsync.commerce.documents import TYPES, Booked, Document, Key, State
@@ -16,7 +16,7 @@ from clientsync.commerce.store import ATTEMPTS, DOCS, NEEDS, set_state
 from clientsync.commerce.systems import Call
 from clientsync.commerce.taking_in import follow_withdrawn, state_after_change
 from clientsync.commerce.timing import SyncMode
-from clientsync.commerce.verdicts import rejudge
+from clientsync.commerce.verdicts import PUT_OFF, rejudge
 from clientsync.database import among
 
 _STOCK_TYPES = tuple(one.name for one in TYPES.values() if one.is_stock)
@@ -97,6 +97,7 @@ def claim(
             )
         ).scalars()
     )
+    put_off = _put_off(connection, name, at)
     chosen: list[Any] = []
     while len(chosen) < limit:
         rows = connection.execute(
@@ -118,6 +119,8 @@ def claim(
                 if row.lane in busy:
                     continue
                 busy.add(row.lane)
+                if row.lane in put_off and _age(row) > put_off[row.lane]:
+                    continue
             chosen.append(row)
             if len(chosen) == limit:
                 break
@@ -153,6 +156,28 @@ def claim(
         Claim(_document(row, needs.get(row.doc_id, {})), _must_look_up(row), row.direction, row.is_withdrawn)
         for row in chosen
     ]
+
+
+def _put_off(connection: Connection, name: str, at: datetime) -> dict[str, tuple[Any, ...]]:
+    """Return by lane the earliest stock document that is tried again later; none passes it."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for row in connection.execute(
+        select(DOCS.c.lane, DOCS.c.occurred_at, DOCS.c.type_rank, DOCS.c.source_id).where(
+            DOCS.c.connection == name,
+            or_(
+                DOCS.c.state == State.UNKNOWN,
+                and_(DOCS.c.state == State.WAITING, DOCS.c.reason_code.in_(PUT_OFF)),
+            ),
+            DOCS.c.type.in_(_STOCK_TYPES),
+            DOCS.c.eligible_at > at,
+        )
+    ):
+        found[row.lane] = min(found.get(row.lane, _age(row)), _age(row))
+    return found
+
+
+def _age(row: Any) -> tuple[Any, ...]:
+    return row.occurred_at, row.type_rank, row.source_id
 
 
 def _must_look_up(row: Any) -> bool:
@@ -264,9 +289,39 @@ def settle(
             )
         )
     settled = {claim.document.doc_id for claim, _ in ours}
+    settled |= _look_up_payments(connection, ours, at)
     gone = {claim.document.doc_id for claim, outcome in ours if outcome.kind == "gone"}
     rejudge(connection, name, settled | (follow_withdrawn(connection, gone, at) if gone else set()), mode, at)
     return len(ours)
+
+
+def _look_up_payments(
+    connection: Connection, ours: Sequence[tuple[Claim, Outcome]], at: datetime
+) -> set[int]:
+    """Let payments be looked up whose sale was booked anew, because then they were, too; return them."""
+    anew = {
+        claim.document.doc_id
+        for claim, outcome in ours
+        if outcome.booked is not None
+        and claim.document.booked is not None
+        and outcome.booked.target_id != claim.document.booked.target_id
+    }
+    if not anew:
+        return set()
+    ids = set(
+        connection.execute(
+            select(NEEDS.c.doc_id)
+            .join(DOCS, DOCS.c.doc_id == NEEDS.c.doc_id)
+            .where(
+                among(connection, NEEDS.c.need_id, anew),
+                DOCS.c.type == "payment",
+                DOCS.c.state == State.SUCCESS,
+                ~DOCS.c.is_withdrawn,
+            )
+        ).scalars()
+    )
+    set_state(connection, ids, State.RECEIVED, NONE, at)
+    return ids
 
 
 def _after(claim: Claim, outcome: Outcome, is_changed: bool, at: datetime) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from sqlalchemy import select
 from clientsync.commerce import events, store
 from clientsync.commerce.connected import SYSTEMS, Commerce
 from clientsync.commerce.deciding import refresh, try_repaired
-from clientsync.commerce.documents import Page, State
+from clientsync.commerce.documents import Key, Page, State
+from clientsync.commerce.reading import keep, read
 from clientsync.commerce.store import CURSORS, upserting
 from clientsync.commerce.systems import EventSeen
 from clientsync.commerce.taking_in import take_in, take_in_facts, take_in_shifts
@@ -24,6 +25,8 @@ from clientsync.database import reading, writing
 from clientsync.errors import SourceError
 
 OVERLAP = timedelta(minutes=10)
+MOST_CUSTOMERS = 100
+"""Failed customers that a refresh reads again."""
 
 
 @dataclass
@@ -146,8 +149,27 @@ def read_and_refresh(of: Commerce, ids: Collection[int] | None, *, actor: str) -
     """
     before = _broken(of)
     found = collect(of)
+    _read_customers(of, found)
     repaired = len(before - _broken(of))
     return found, repaired + refresh(of, ids, actor=actor)
+
+
+def _read_customers(of: Commerce, found: Collected) -> None:
+    """Read customers again that failed: no stream of the shop tells that one was changed."""
+    docs = store.DOCS
+    with reading(of.engine) as connection:
+        failed = connection.execute(
+            select(docs.c.source_id)
+            .where(docs.c.connection == of.name, docs.c.state == State.FAILED, docs.c.type == "customer")
+            .order_by(docs.c.occurred_at)
+            .limit(MOST_CUSTOMERS)
+        ).scalars()
+        keys = [Key("customer", source_id) for source_id in failed]
+    read_again = [read(of, "shop", key, ()) for key in keys]
+    found.errors |= {f"customer {one.key.source_id}": one.error for one in read_again if one.error}
+    with writing(of.engine) as connection:
+        mode = of.switches(connection).mode
+        keep(connection, of, [one for one in read_again if one.found], mode, of.now())
 
 
 def _broken(of: Commerce) -> set[int]:

@@ -19,7 +19,7 @@ from clientsync.commerce.documents import DONE, State, title_of
 from clientsync.commerce.judging import JUDGED
 from clientsync.commerce.taking_in import repaired, time_anew
 from clientsync.commerce.timing import SalesMode, SyncMode, hours_of
-from clientsync.commerce.verdicts import earlier_stock, rejudge
+from clientsync.commerce.verdicts import PUT_OFF, earlier_stock, rejudge
 from clientsync.database import among, writing
 from clientsync.errors import InvalidInput, UnknownName
 
@@ -91,7 +91,7 @@ def _put_off(connection: Connection, ids: Collection[int]) -> list[int]:
     return list(
         connection.execute(
             select(docs.c.doc_id).where(
-                among(connection, docs.c.doc_id, ids), docs.c.reason_code.in_(("throttled", "not_reached"))
+                among(connection, docs.c.doc_id, ids), docs.c.reason_code.in_(PUT_OFF)
             )
         ).scalars()
     )

@@ -9,8 +9,8 @@ type           payload
 item           sku, name, unit, category
 customer       external_id, name, phone, email
 sale           reference, outlet, register, customer (source id or ""), lines [unit_price, discount, tax,
-               tax_code, unit], tax_inclusive, discount, charges [name, amount], rounding, tax, total, on_account,
-               status
+               tax_code, unit], tax_inclusive, discount, charges [name, amount], rounding, tax, total, paid,
+               on_account, status
 payment        sale (source id), reference, outlet, method, amount, paid_at, customer
 sale_return    sale (source id), reference, outlet, customer, lines [unit_price], total, is_void
 transfer_out   outlet, other_outlet, lines

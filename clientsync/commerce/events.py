@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Table, func, select, update
+from sqlalchemy import Connection, Table, func, or_, select, update
 
 from clientsync.commerce import reasons, store
 from clientsync.commerce.connected import Commerce
@@ -43,6 +43,11 @@ def store_events(
 ) -> int:
     """Keep events, each once however often it is delivered; return how many are new."""
     fresh = 0
+    again = {
+        "state": "new",
+        "due_at": at,
+        "tries": 0,
+    }  # an event without a moment may be a new one that looks alike
     for one in seen:
         statement = upserting(connection, EVENTS).values(
             connection=name,
@@ -62,14 +67,21 @@ def store_events(
         )
         count = connection.execute(
             statement.on_conflict_do_update(
-                index_elements=["dedupe_key"], set_={"deliveries": EVENTS.c.deliveries + 1}
+                index_elements=["dedupe_key"],
+                set_={"deliveries": EVENTS.c.deliveries + 1, **({} if one.happened_at else again)},
             ).returning(EVENTS.c.deliveries)
         ).scalar_one()
         fresh += count == 1
     return fresh
 
 
-def due(connection: Connection, of: Commerce, at: datetime, limit: int) -> dict[tuple[str, Key], list[int]]:
+Announced = tuple[int, int]
+"""Number of an event, and how often it had come when its document was about to be read."""
+
+
+def due(
+    connection: Connection, of: Commerce, at: datetime, limit: int
+) -> dict[tuple[str, Key], list[Announced]]:
     """Return what new events say must be read, as (system, key), with the events that say so.
 
     Those of no concern are settled here.
@@ -82,13 +94,13 @@ def due(connection: Connection, of: Commerce, at: datetime, limit: int) -> dict[
         .order_by(EVENTS.c.event_id)
         .limit(limit)
     ).all()
-    found: dict[tuple[str, Key], list[int]] = {}
+    found: dict[tuple[str, Key], list[Announced]] = {}
     for row in rows:
         keys = of.system(row.system).keys_of(_seen(row))
         if not keys:
             _told_at_once(connection, of, row, at)
         for key in keys:
-            found.setdefault((row.system, key), []).append(row.event_id)
+            found.setdefault((row.system, key), []).append((row.event_id, row.deliveries))
     return found
 
 
@@ -138,8 +150,15 @@ def _repaired_there(connection: Connection, name: str, masters: Sequence[Key], a
     docs, needs = store.DOCS, store.NEEDS
     ids: set[int] = set()
     for key in masters:
+        mapped = select(store.MAPS.c.source_key).where(
+            store.MAPS.c.connection == name,
+            store.MAPS.c.kind == key.type,
+            store.MAPS.c.target_key == key.source_id,
+        )
         master = select(docs.c.doc_id).where(
-            docs.c.connection == name, docs.c.type == key.type, docs.c.source_id == key.source_id
+            docs.c.connection == name,
+            docs.c.type == key.type,
+            or_(docs.c.source_id == key.source_id, docs.c.source_id.in_(mapped)),
         )
         ids |= set(
             connection.execute(
@@ -157,8 +176,18 @@ def _repaired_there(connection: Connection, name: str, masters: Sequence[Key], a
     return ids
 
 
-def settle(connection: Connection, ids: Sequence[int], error: str, at: datetime, *, is_passing: bool) -> None:
-    """End events whose document was read after they came, or say when it is read again."""
+def settle(
+    connection: Connection, announced: Sequence[Announced], error: str, at: datetime, *, is_passing: bool
+) -> None:
+    """End events whose document was read after they came, or say when it is read again.
+
+    One that came once more in the meantime stays: the reading may have begun before.
+    """
+    times = dict(announced)
+    came = connection.execute(
+        select(EVENTS.c.event_id, EVENTS.c.deliveries).where(among(connection, EVENTS.c.event_id, times))
+    )
+    ids = [row.event_id for row in came if row.deliveries == times[row.event_id]]
     if not error:
         _end(connection, ids, "success", "", at)
         return

@@ -31,13 +31,13 @@ class Read:
     """
 
     key: Key
-    events: tuple[int, ...]
+    events: tuple[events.Announced, ...]
     found: tuple[Received, ...] = ()
     error: str = ""
     is_passing: bool = False
 
 
-def read(of: Commerce, system: str, key: Key, announced: Sequence[int]) -> Read:
+def read(of: Commerce, system: str, key: Key, announced: Sequence[events.Announced]) -> Read:
     """Ask a system for a document as it stands now; what goes wrong is told, not raised."""
     try:
         return Read(key, tuple(announced), tuple(of.system(system).fetch(key)))

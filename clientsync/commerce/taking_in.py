@@ -20,7 +20,7 @@ from clientsync.database import among
 
 _NOT_SENT = frozenset({State.EXPECTED, State.RECEIVED, State.WAITING, State.HELD, State.READY})
 _UNDER_WAY = frozenset({State.SENDING, State.UNKNOWN, State.WAIVED, State.SUPERSEDED})
-_REPLACED = frozenset({"sale"})
+_REPLACED = frozenset({"sale", "payment"})
 """Types that are booked anew when the source changes them; of the others a person decides."""
 _KEPT = frozenset({"item", "customer"})
 """Types of which a later change is no business of the accounting."""
@@ -41,7 +41,10 @@ def take_in(
     What is known already, unchanged, changes nothing. A document that was booked and is changed since is booked anew,
     or waits for a person where the accounting cannot replace it.
     """
-    newest = {one.key: one for one in received if not one.is_ours}
+    newest: dict[Key, Received] = {}
+    for one in received:
+        if not one.is_ours:
+            newest[one.key] = _not_later(one, newest.get(one.key))
     if not newest:
         return set()
     skus = _skus_of(connection, name, newest.values())
@@ -94,7 +97,7 @@ def take_in(
                         row.type,
                         State(row.state),
                         row.attempts,
-                        is_withdrawn=one.is_withdrawn,
+                        is_withdrawn=one.is_withdrawn and not _is_changed_as_well(row, one),
                         is_booked=bool(row.target_id),
                     ),
                     revision=row.revision + (1 if row.payload_hash or row.attempts else 0),
@@ -111,6 +114,21 @@ def take_in(
     _write_stock(connection, name, fresh, wanted)
     changed |= _follow_back(connection, back, at)
     return changed | follow_withdrawn(connection, changed, at)
+
+
+def _not_later(one: Received, before: Received | None) -> Received:
+    """Return a master that several documents bring with the moment of the earliest; they all wait for it."""
+    if before is None or one.type not in _KEPT or before.occurred_at >= one.occurred_at:
+        return one
+    return replace(one, occurred_at=before.occurred_at)
+
+
+def _is_changed_as_well(row: Any, one: Received) -> bool:
+    """Whether a booked sale was changed before it was taken back: it is booked as changed, then returned."""
+    if row.type != "sale" or row.state != State.SUCCESS or not one.payload.get("lines"):
+        return False
+    status = {"status": "", "paid": ""}
+    return {**row.payload, **status} != {**one.payload, **status}
 
 
 def _is_back(row: Any, one: Received) -> bool:

@@ -16,8 +16,8 @@ from clientsync.commerce.store import DOCS, NEEDS, STOCK
 from clientsync.commerce.timing import SyncMode
 from clientsync.database import among
 
-_OWN = ("throttled", "not_reached")
-"""Reasons of a document that may be sent and still waits."""
+PUT_OFF = ("throttled", "not_reached")
+"""Reasons of a document that may be sent and is tried again later."""
 _MOVED, _COUNTED = STOCK.alias("moved"), STOCK.alias("counted")
 _COUNT, _DOC = DOCS.alias("count"), DOCS.alias("doc")
 _COUNTING = tuple(one.name for one in TYPES.values() if one.counts_stock)
@@ -152,7 +152,7 @@ def earlier_stock(connection: Connection, name: str, counts: Collection[int]) ->
 def _standing(row: Any, needs: tuple[int, ...], mode: SyncMode) -> Standing:
     state = State(row.state)
     own = Reason(row.reason_code, row.reason)
-    if state in JUDGED and own.code not in _OWN:
+    if state in JUDGED and own.code not in PUT_OFF:
         own = _time_reason(row, mode)
     return Standing(
         row.doc_id,

@@ -162,7 +162,7 @@ class Worker:
             self.report.taken_in += keep(connection, of, [one for _, one in brought], found.mode, at)
             crash_point("commerce_taken_in")
             claims: list[Claim] = []
-            wanted: dict[tuple[str, Key], list[int]] = {}
+            wanted: dict[tuple[str, Key], list[events.Announced]] = {}
             next_at = None
             if not is_last:
                 end_leases(connection, of.name, found.mode, at)
@@ -215,7 +215,7 @@ class Worker:
         since = self._shut.get(direction)
         return since is not None and time.monotonic() - since < SHUT_SECONDS
 
-    def _wanted(self, connection: Connection, at: datetime) -> dict[tuple[str, Key], list[int]]:
+    def _wanted(self, connection: Connection, at: datetime) -> dict[tuple[str, Key], list[events.Announced]]:
         """Return what is to be read of the two systems: what events announce and what others need."""
         room = 2 * self._of.at_once - len(self._reads)
         if room < 1:
@@ -261,9 +261,8 @@ class Worker:
         is_looking = one.must_look_up
         try:
             booked = target.find(job) if is_looking else None
-            if booked is None and one.is_withdrawn:
-                there = one.document.booked  # as it was before it was changed; its return takes it back
-                return Outcome("gone" if there is None else "success", there, calls=job.calls)
+            if booked is None and one.is_withdrawn and one.document.booked is None:
+                return Outcome("gone", calls=job.calls)
             if booked is None:
                 is_looking = False
                 booked = target.send(job)

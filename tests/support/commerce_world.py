@@ -214,7 +214,7 @@ class FakeAccounting:
         key = job.document.key
         return (
             job.document.revision > 1
-            and key.type == "sale"
+            and key.type in ("sale", "payment")
             and self.payloads.get(key) != job.document.payload
         )
 
