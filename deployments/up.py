@@ -37,7 +37,9 @@ def main() -> int:
         signal.signal(number, lambda *_: ended.set())
     with Stack(HOME, port=PORT) as stack:
         try:
-            console.print("Starting the simulated portals, a shop with its books, the service and the Prefect server …")
+            console.print(
+                "Starting the simulated portals, a shop with its books, the service and the Prefect server …"
+            )
             address = stack.start_simulator(["--clients", "25", "--documents", "40", "--seed", "7"])
             tds_url = start_tds_portals(stack, ["--clients", "25", "--seed", "7"])
             pair = start_pair(stack, ["--real-clock"])
