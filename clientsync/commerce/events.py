@@ -33,6 +33,28 @@ def _key(text: str) -> str:
     return text if len(text) <= 300 else text[:235] + "|" + digest(text)
 
 
+def _fresh(
+    name: str, system: str, key: str, seen: EventSeen, at: datetime, inbound_id: int | None
+) -> dict[str, Any]:
+    """Return the row of an event that has just come."""
+    return {
+        "connection": name,
+        "system": system,
+        "dedupe_key": key,
+        "inbound_id": inbound_id,
+        "type": seen.type,
+        "entity_id": seen.entity_id,
+        "action": seen.action,
+        "happened_at": seen.happened_at,
+        "received_at": at,
+        "state": "new",
+        "reason": "",
+        "tries": 0,
+        "due_at": at,
+        "deliveries": 1,
+    }
+
+
 def store_events(
     connection: Connection,
     name: str,
@@ -43,28 +65,11 @@ def store_events(
 ) -> int:
     """Keep events, each once however often it is delivered; return how many are new."""
     fresh = 0
-    again = {
-        "state": "new",
-        "due_at": at,
-        "tries": 0,
-    }  # an event without a moment may be a new one that looks alike
+    # an event that tells no moment may be a new one in the same words
+    again = {"state": "new", "due_at": at, "tries": 0}
     for one in seen:
-        statement = upserting(connection, EVENTS).values(
-            connection=name,
-            system=system,
-            dedupe_key=_key(f"{name}|{system}|{one.dedupe_key}"),
-            inbound_id=inbound_id,
-            type=one.type,
-            entity_id=one.entity_id,
-            action=one.action,
-            happened_at=one.happened_at,
-            received_at=at,
-            state="new",
-            reason="",
-            tries=0,
-            due_at=at,
-            deliveries=1,
-        )
+        key = _key(f"{name}|{system}|{one.dedupe_key}")
+        statement = upserting(connection, EVENTS).values(_fresh(name, system, key, one, at, inbound_id))
         count = connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["dedupe_key"],
@@ -223,26 +228,10 @@ def replay(connection: Connection, name: str, event_id: int, at: datetime, actor
     ).one_or_none()
     if row is None:
         raise InvalidInput(f"There is no event {event_id}.")
+    key = f"{name}|{row.system}|replay|{uuid4()}"
+    values = _fresh(name, row.system, key, _seen(row), at, row.inbound_id)
     made = connection.execute(
-        EVENTS.insert()
-        .values(
-            connection=name,
-            system=row.system,
-            dedupe_key=f"{name}|{row.system}|replay|{uuid4()}",
-            inbound_id=row.inbound_id,
-            type=row.type,
-            entity_id=row.entity_id,
-            action=row.action,
-            happened_at=row.happened_at,
-            received_at=at,
-            state="new",
-            reason="",
-            tries=0,
-            due_at=at,
-            deliveries=1,
-            replay_of=event_id,
-        )
-        .returning(EVENTS.c.event_id)
+        EVENTS.insert().values({**values, "replay_of": event_id}).returning(EVENTS.c.event_id)
     )
     fresh = int(made.scalar_one())
     store.note_choice(connection, name, at, actor, "replay", f"event {event_id} as {fresh}")

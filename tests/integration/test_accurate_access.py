@@ -35,25 +35,11 @@ from connectors.accurate import Accurate, open_accounting
 from simulators.accurate import Books, Fault
 from simulators.accurate.settings import CLIENT_ID, CLIENT_SECRET, SIGNATURE_SECRET, TOKEN
 from simulators.http import Served
+from tests.support.commerce_real import Memory
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 AT = datetime(2026, 11, 28, 2, tzinfo=UTC)
 BY_TOKEN = {"token": TOKEN, "signature_secret": SIGNATURE_SECRET}
-
-
-@dataclass
-class Memory:
-    """Keeps values in this process."""
-
-    values: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def get(self, name: str) -> dict[str, Any]:
-        """Return what is kept."""
-        return dict(self.values.get(name, {}))
-
-    def put(self, name: str, value: Mapping[str, Any]) -> None:
-        """Keep it."""
-        self.values[name] = dict(value)
 
 
 @dataclass

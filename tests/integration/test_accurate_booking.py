@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -32,6 +32,7 @@ from connectors.accurate import Accurate, open_accounting
 from simulators.accurate import Books, Fault
 from simulators.accurate.settings import SIGNATURE_SECRET, TOKEN
 from simulators.http import Served
+from tests.support.commerce_real import Memory
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 AT = datetime(2026, 11, 27, 18, 30, tzinfo=UTC)
@@ -44,21 +45,6 @@ MAPS = {
 }
 KOPI = {"sku": "KOPI-1", "product_id": "p1", "name": "Kopi Tubruk", "quantity": "2", "unit_price": "15000.25"}
 TEH = {"sku": "TEH-1", "product_id": "p2", "name": "Teh Poci", "quantity": "1", "unit_price": "8000"}
-
-
-@dataclass
-class Memory:
-    """Keeps values in this process."""
-
-    values: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def get(self, name: str) -> dict[str, Any]:
-        """Return what is kept."""
-        return dict(self.values.get(name, {}))
-
-    def put(self, name: str, value: Mapping[str, Any]) -> None:
-        """Keep it."""
-        self.values[name] = dict(value)
 
 
 @dataclass

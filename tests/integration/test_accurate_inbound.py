@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,25 +23,11 @@ from simulators.accurate import Books
 from simulators.accurate.settings import SIGNATURE_SECRET, TOKEN
 from simulators.accurate.tables import fields_of
 from simulators.http import Request, Response, Served
+from tests.support.commerce_real import Memory
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 AT = datetime(2026, 11, 28, 2, tzinfo=UTC)
 DAY = {"transDate": "28/11/2026"}
-
-
-@dataclass
-class Memory:
-    """Keeps values in this process."""
-
-    values: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def get(self, name: str) -> dict[str, Any]:
-        """Return what is kept."""
-        return dict(self.values.get(name, {}))
-
-    def put(self, name: str, value: Mapping[str, Any]) -> None:
-        """Keep it."""
-        self.values[name] = dict(value)
 
 
 @dataclass
