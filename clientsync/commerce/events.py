@@ -109,10 +109,12 @@ def due(
     return found
 
 
-def next_due(connection: Connection, name: str) -> datetime | None:
-    """Return when the next event is due."""
+def next_due(connection: Connection, name: str, after: datetime) -> datetime | None:
+    """Return when the next event becomes due that is not due at a moment."""
     found: datetime | None = connection.execute(
-        select(func.min(EVENTS.c.due_at)).where(EVENTS.c.connection == name, EVENTS.c.state == "new")
+        select(func.min(EVENTS.c.due_at)).where(
+            EVENTS.c.connection == name, EVENTS.c.state == "new", EVENTS.c.due_at > after
+        )
     ).scalar_one()
     return found
 

@@ -171,14 +171,14 @@ class Worker:
                 room = of.at_once - len(self._sends)
                 claims = claim(connection, of.name, self._holder, room, at, at + of.lease, directions)
                 wanted = self._wanted(connection, at)
-                next_at = self._next_at(connection, directions)
+                next_at = self._next_at(connection, directions, at)
             maps = self._current_maps(connection, found) if claims else {}
         crash_point("commerce_claimed")
         for one in claims:
             self._begun(self._sends, pool.submit(self._send, one, maps, found.uses_customer_ids), one)
         for (system, key), announced in wanted.items():
             self._begun(self._reads, pool.submit(read, of, system, key, announced), (system, key))
-        return next_at if not (claims or wanted) else at
+        return at if claims or wanted else next_at
 
     def _begun(self, under_way: dict[Future[Any], Any], future: Future[Any], what: object) -> None:
         under_way[future] = what
@@ -232,18 +232,18 @@ class Worker:
                 found.setdefault(one, [])
         return dict(list(found.items())[:room])
 
-    def _next_at(self, connection: Connection, directions: Sequence[str]) -> datetime | None:
-        """Return when something is due that can be done by itself."""
+    def _next_at(self, connection: Connection, directions: Sequence[str], at: datetime) -> datetime | None:
+        """Return when something becomes due that cannot be done now: tried again, looked up, or its lease ends."""
         docs = store.DOCS
+        of_ours = (docs.c.connection == self._of.name, docs.c.direction.in_(directions))
+        later = select(func.min(docs.c.eligible_at)).where(
+            *of_ours, docs.c.state.in_([State.READY, State.UNKNOWN, State.WAITING]), docs.c.eligible_at > at
+        )
+        leased = select(func.min(docs.c.lease_until)).where(*of_ours, docs.c.state == State.SENDING)
         moments = [
-            connection.execute(
-                select(func.min(docs.c.eligible_at)).where(
-                    docs.c.connection == self._of.name,
-                    docs.c.state.in_([State.READY, State.UNKNOWN, State.WAITING]),
-                    docs.c.direction.in_(directions),
-                )
-            ).scalar_one(),
-            events.next_due(connection, self._of.name),
+            connection.execute(later).scalar_one(),
+            connection.execute(leased).scalar_one(),
+            events.next_due(connection, self._of.name, at),
         ]
         return min((one for one in moments if one is not None), default=None)
 

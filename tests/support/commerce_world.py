@@ -449,7 +449,7 @@ class CommerceWorld:
         from clientsync.commerce.events import next_due
 
         with self.engine.connect() as connection:
-            return next_due(connection, self.of.name) is not None
+            return next_due(connection, self.of.name, START - timedelta(days=1)) is not None
 
     def rows(self, **where: Any) -> list[Any]:
         """Return documents of the ledger, by the values of columns."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -291,3 +292,27 @@ def test_a_worker_whose_pool_runs_inline_reports_what_it_did() -> None:
     assert report.outcomes == {"success": 3}
     assert report.tries == 3
     assert told == [(3, 0)]
+
+
+def test_a_worker_rests_while_a_movement_may_not_pass_one_that_is_tried_again_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = CommerceWorld()
+    first = world.add("transfer_out", "t1", lane="A", at=1)
+    second = world.add("transfer_out", "t2", lane="A", at=2)
+    world.accounting.faults = ["busy"]
+    world.arrive(first, second)
+    turns = [0]
+    whole = Worker._turn
+
+    def counted(worker: Worker, *more: Any, **named: Any) -> Any:
+        turns[0] += 1
+        assert turns[0] < 20, "it spins"
+        return whole(worker, *more, **named)
+
+    monkeypatch.setattr(Worker, "_turn", counted)
+    Worker(world.of, pool=Inline, patience=timedelta(0)).until_idle()
+    assert [world.row("transfer_out", one).state for one in ("t1", "t2")] == [State.WAITING, State.READY]
+    monkeypatch.undo()
+    world.work()
+    assert list(world.accounting.booked) == [first.key, second.key]
