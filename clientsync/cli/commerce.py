@@ -268,6 +268,28 @@ def renew_webhook(name: Name) -> None:
 
 
 @app.command()
+def purge(
+    name: Name,
+    days: Annotated[
+        int, typer.Option("--days", min=7, help="What is older goes, in days; at least a week.")
+    ] = 90,
+    is_trial: Annotated[bool, typer.Option("--dry-run", help="Say how much would go; nothing does.")] = False,
+) -> None:
+    """Forget webhooks and events that are long done, and what was said in tries of booked documents.
+
+    Documents, reasons and decisions stay, and whatever is not done keeps all that belongs to it.
+
+    Example: clientsync commerce purge toko --days 180 --dry-run
+    """
+    from clientsync.commerce.purging import purge as forget
+
+    with opened(name) as (of, _):
+        found = forget(of, of.now() - timedelta(days=days), is_trial=is_trial, actor=person())
+    words = ", ".join(f"{count} {what}" for what, count in found.items())
+    put(f"{words} {'would go' if is_trial else 'went'}.")
+
+
+@app.command()
 def reconcile(
     name: Name,
     day: Annotated[
