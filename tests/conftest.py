@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.support.demo_warehouse import House
 
+settings.register_profile("clientsync", deadline=None)  # how long an example takes is no promise
+settings.load_profile("clientsync")
 _numbers = itertools.count(1)
 
 

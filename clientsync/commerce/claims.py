@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
 from clientsync.commerce import reasons
 from clientsync.commerce.documents import TYPES, Booked, Document, Key, State
@@ -20,6 +20,8 @@ from clientsync.commerce.verdicts import PUT_OFF, rejudge
 from clientsync.database import among
 
 _STOCK_TYPES = tuple(one.name for one in TYPES.values() if one.is_stock)
+_EARLIEST = (DOCS.c.occurred_at, DOCS.c.type_rank, DOCS.c.source_id)
+_NEVER_TRIED = and_(DOCS.c.state == State.READY, DOCS.c.attempts == 0, ~DOCS.c.is_withdrawn)
 
 
 def wake_due(connection: Connection, name: str, mode: SyncMode, at: datetime) -> None:
@@ -83,10 +85,12 @@ def claim(
     at: datetime,
     until: datetime,
     directions: Sequence[str],
+    batched: Collection[str] = (),
 ) -> list[Claim]:
     """Claim documents, the earliest first, for a time; another worker does not get them.
 
-    Of the stock documents of one lane only one is sent at a time, so they arrive in their order.
+    Of the stock documents of one lane only one is sent at a time, so they arrive in their order. Of the types in
+    ``batched`` those that were never tried are left for the next batch.
     """
     if limit < 1 or not directions:
         return []
@@ -103,14 +107,13 @@ def claim(
         rows = connection.execute(
             select(DOCS)
             .where(
-                DOCS.c.connection == name,
+                _is_due(name, at, directions),
                 DOCS.c.state.in_([State.READY, State.UNKNOWN]),
-                DOCS.c.direction.in_(directions),
-                or_(DOCS.c.eligible_at.is_(None), DOCS.c.eligible_at <= at),
+                or_(DOCS.c.type.not_in(batched), ~_NEVER_TRIED),
                 or_(DOCS.c.type.not_in(_STOCK_TYPES), ~among(connection, DOCS.c.lane, busy)),
                 ~among(connection, DOCS.c.doc_id, [row.doc_id for row in chosen]),
             )
-            .order_by(DOCS.c.occurred_at, DOCS.c.type_rank, DOCS.c.source_id)
+            .order_by(*_EARLIEST)
             .limit(4 * limit)
             .with_for_update(skip_locked=True)
         ).all()
@@ -126,6 +129,46 @@ def claim(
                 break
         if len(rows) < 4 * limit:
             break
+    return _taken(connection, chosen, holder, at, until)
+
+
+def claim_batch(
+    connection: Connection,
+    name: str,
+    holder: str,
+    type_name: str,
+    limit: int,
+    at: datetime,
+    until: datetime,
+    directions: Sequence[str],
+    least: int = 1,
+) -> list[Claim]:
+    """Claim documents of a type that were never tried, the earliest first; none when there are fewer than ``least``.
+
+    The type must not be one that moves stock: its documents would not be sent one after another.
+    """
+    rows = connection.execute(
+        select(DOCS)
+        .where(_is_due(name, at, directions), DOCS.c.type == type_name, _NEVER_TRIED)
+        .order_by(*_EARLIEST)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    return _taken(connection, rows, holder, at, until) if len(rows) >= least else []
+
+
+def _is_due(name: str, at: datetime, directions: Sequence[str]) -> ColumnElement[bool]:
+    return and_(
+        DOCS.c.connection == name,
+        DOCS.c.direction.in_(directions),
+        or_(DOCS.c.eligible_at.is_(None), DOCS.c.eligible_at <= at),
+    )
+
+
+def _taken(
+    connection: Connection, chosen: Sequence[Any], holder: str, at: datetime, until: datetime
+) -> list[Claim]:
+    """Let rows belong to a worker, and begin a try of each."""
     if not chosen:
         return []
     ids = [row.doc_id for row in chosen]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from clientsync.clock import now
 from clientsync.commerce import reasons
 from clientsync.commerce.documents import Booked, Document, Key, Page, Received
 from clientsync.commerce.reasons import Reason
-from clientsync.errors import BookingRefused
+from clientsync.errors import BookingRefused, SourceError
 from clientsync.http.client import HttpClient
 
 
@@ -88,6 +88,10 @@ class Job:
     calls: list[Call] = field(default_factory=list)
 
 
+Result = Booked | BookingRefused | SourceError
+"""What became of one document of a batch: it is booked, or the error that ``send`` would have raised."""
+
+
 @dataclass(frozen=True)
 class EventSeen:
     """One event of a webhook.
@@ -133,10 +137,12 @@ class System(Protocol):
     Attributes:
         title: name for people.
         streams: names of what can be read by its moment of change.
+        batches: type of document to how many of them at most are sent together; others are sent one by one.
     """
 
     title: str
     streams: tuple[str, ...]
+    batches: Mapping[str, int]
 
     def changed(self, stream: str, since: datetime) -> Iterator[Page]:
         """Yield what changed in a stream since a moment, the earliest change first."""
@@ -152,6 +158,13 @@ class System(Protocol):
 
     def send(self, job: Job) -> Booked:
         """Book a document. It is called only when ``find`` said no, or nothing was ever sent."""
+        ...
+
+    def send_many(self, jobs: Sequence[Job]) -> list[Result]:
+        """Book documents of one type in ``batches`` of which nothing was ever sent; return a result each, in order.
+
+        An error that is raised says of every one of them what it says of a document that is sent alone.
+        """
         ...
 
     def verify(self, headers: Mapping[str, str], body: bytes, at: datetime) -> str:

@@ -20,9 +20,9 @@ from uuid import uuid4
 from sqlalchemy import Connection, func, select
 
 from clientsync.commerce import events, reasons, store
-from clientsync.commerce.claims import Claim, Kind, Outcome, claim, end_leases, settle, wake_due
+from clientsync.commerce.claims import Claim, Kind, Outcome, claim, claim_batch, end_leases, settle, wake_due
 from clientsync.commerce.connected import DIRECTIONS, Commerce
-from clientsync.commerce.documents import Key, State
+from clientsync.commerce.documents import Booked, Key, State
 from clientsync.commerce.reading import Read, keep, read
 from clientsync.commerce.reasons import Reason
 from clientsync.commerce.store import Switches
@@ -45,9 +45,13 @@ from clientsync.errors import (
 IDLE_SECONDS = 0.5
 """How long a worker that goes on and on sleeps when nothing is announced."""
 LONGEST_WAIT = timedelta(minutes=5)
+MIN_BATCH = 10
+"""Fewer documents than that are sent one by one."""
 SHUT_SECONDS = 300.0
 """After which a system that did not let us in is tried again by a worker that goes on and on."""
 _STOPPED = {"out": "stopped", "in": "stopped_in"}
+_TOLD = (SourceError, BookingRefused, MissingSecret, StopRequested)
+"""Errors that say something of a document; any other is a defect of ours."""
 _jitter = random.SystemRandom()
 
 
@@ -98,7 +102,8 @@ class Worker:
         self._patience, self._pool, self._on_turn = patience, pool, on_turn
         self._holder = str(uuid4())
         self._wake = threading.Event()
-        self._sends: dict[Future[Outcome], Claim] = {}
+        self._sends: dict[Future[list[Outcome]], list[Claim]] = {}
+        self._rests: dict[str, datetime] = {}
         self._reads: dict[Future[Read], tuple[str, Key]] = {}
         self._maps: tuple[int, dict[tuple[str, str], str]] = (-1, {})
         self._shut: dict[str, float] = {}
@@ -154,28 +159,28 @@ class Worker:
     def _turn(self, pool: Executor, *, is_last: bool = False) -> datetime | None:
         """Settle, take in, judge and claim in one transaction; return when something is due next."""
         of, at = self._of, self._of.now()
-        sent = [(self._sends.pop(one), self._outcome(one)) for one in list(self._sends) if one.done()]
+        sent = [pair for one in list(self._sends) if one.done() for pair in self._ended(one)]
         brought = [(self._reads.pop(one), one.result()) for one in list(self._reads) if one.done()]
         with writing(of.engine) as connection:
             found = of.switches(connection)
             self._settle(connection, sent, found, at)
             self.report.taken_in += keep(connection, of, [one for _, one in brought], found.mode, at)
             crash_point("commerce_taken_in")
-            claims: list[Claim] = []
+            claims: list[list[Claim]] = []
             wanted: dict[tuple[str, Key], list[events.Announced]] = {}
             next_at = None
             if not is_last:
                 end_leases(connection, of.name, found.mode, at)
                 wake_due(connection, of.name, found.mode, at)
                 directions = [one for one in DIRECTIONS if not self._is_shut(one)]
-                room = of.at_once - len(self._sends)
-                claims = claim(connection, of.name, self._holder, room, at, at + of.lease, directions)
+                claims = self._claim(connection, directions, at)
                 wanted = self._wanted(connection, at)
                 next_at = self._next_at(connection, directions, at)
             maps = self._current_maps(connection, found) if claims else {}
         crash_point("commerce_claimed")
         for one in claims:
-            self._begun(self._sends, pool.submit(self._send, one, maps, found.uses_customer_ids), one)
+            send = self._send_many if len(one) > 1 else self._send
+            self._begun(self._sends, pool.submit(send, one, maps, found.uses_customer_ids), one)
         for (system, key), announced in wanted.items():
             self._begun(self._reads, pool.submit(read, of, system, key, announced), (system, key))
         return at if claims or wanted else next_at
@@ -183,6 +188,29 @@ class Worker:
     def _begun(self, under_way: dict[Future[Any], Any], future: Future[Any], what: object) -> None:
         under_way[future] = what
         future.add_done_callback(lambda _: self._wake.set())
+
+    def _claim(self, connection: Connection, directions: Sequence[str], at: datetime) -> list[list[Claim]]:
+        """Claim what is sent next: batches first, each by itself, then single documents.
+
+        Of a type that is under way in a batch, or rests after one, what was never tried is left for the next batch.
+        """
+        of, until = self._of, at + self._of.lease
+        room = of.at_once - len(self._sends)
+        batched = {one[0].document.type for one in self._sends.values() if len(one) > 1}
+        batched |= {name for name, rests_until in self._rests.items() if rests_until > at}
+        found: list[list[Claim]] = []
+        for direction in directions:
+            for name, most in of.target(direction).batches.items():
+                if name in batched or room <= len(found):
+                    continue
+                batch = claim_batch(
+                    connection, of.name, self._holder, name, most, at, until, [direction], MIN_BATCH
+                )
+                if batch:
+                    found.append(batch)
+                    batched.add(name)
+        single = claim(connection, of.name, self._holder, room - len(found), at, until, directions, batched)
+        return [*found, *([one] for one in single)]
 
     def _settle(
         self, connection: Connection, sent: Sequence[tuple[Claim, Outcome]], found: Switches, at: datetime
@@ -244,6 +272,7 @@ class Worker:
             connection.execute(later).scalar_one(),
             connection.execute(leased).scalar_one(),
             events.next_due(connection, self._of.name, at),
+            *(one for one in self._rests.values() if one > at),
         ]
         return min((one for one in moments if one is not None), default=None)
 
@@ -254,23 +283,44 @@ class Worker:
 
     # in the threads that speak with the systems
 
-    def _send(self, one: Claim, maps: dict[tuple[str, str], str], uses_customer_ids: bool) -> Outcome:
+    def _send(
+        self, claims: Sequence[Claim], maps: dict[tuple[str, str], str], uses_customer_ids: bool
+    ) -> list[Outcome]:
         """Look a document up if it may have been sent, send it if it was not; never raises a ``SourceError``."""
+        (one,) = claims
         target = self._of.target(one.direction)
         job = Job(one.document, Mappings(maps), uses_customer_ids)
         is_looking = one.must_look_up
         try:
             booked = target.find(job) if is_looking else None
             if booked is None and one.is_withdrawn and one.document.booked is None:
-                return Outcome("gone", calls=job.calls)
+                return [Outcome("gone", calls=job.calls)]
             if booked is None:
                 is_looking = False
                 booked = target.send(job)
                 crash_point("commerce_sent")
-        except (SourceError, BookingRefused, MissingSecret, StopRequested) as error:
-            kind, reason, again_at = self._meaning(error, one.document.attempts, is_looking=is_looking)
-            return Outcome(kind, None, reason, again_at, _inputs(job), job.calls)
-        return Outcome("success", booked, inputs=_inputs(job), calls=job.calls)
+        except _TOLD as error:
+            return [self._outcome_of(job, error, is_looking=is_looking)]
+        return [self._outcome_of(job, booked)]
+
+    def _send_many(
+        self, claims: Sequence[Claim], maps: dict[tuple[str, str], str], uses_customer_ids: bool
+    ) -> list[Outcome]:
+        """Send documents together that were never sent; an error that is raised counts for each of them."""
+        jobs = [Job(one.document, Mappings(maps), uses_customer_ids) for one in claims]
+        results: Sequence[Booked | SyncError]
+        try:
+            results = self._of.target(claims[0].direction).send_many(jobs)
+            crash_point("commerce_sent")
+        except _TOLD as error:
+            results = [error] * len(jobs)
+        return [self._outcome_of(job, result) for job, result in zip(jobs, results, strict=True)]
+
+    def _outcome_of(self, job: Job, result: Booked | SyncError, *, is_looking: bool = False) -> Outcome:
+        if isinstance(result, Booked):
+            return Outcome("success", result, inputs=_inputs(job), calls=job.calls)
+        kind, reason, again_at = self._meaning(result, job.document.attempts, is_looking=is_looking)
+        return Outcome(kind, None, reason, again_at, _inputs(job), job.calls)
 
     def _meaning(
         self, error: SyncError, attempts: int, *, is_looking: bool
@@ -300,13 +350,23 @@ class Worker:
         )
         return self._of.now() + wait_for * _jitter.uniform(1.0, 1.3)
 
-    def _outcome(self, future: Future[Outcome]) -> Outcome:
-        error = future.exception()
-        if error is None:
-            return future.result()
-        if not isinstance(error, Exception):
-            raise error
-        return Outcome("failed", reason=reasons.internal_error(type(error).__name__))
+    def _ended(self, future: Future[list[Outcome]]) -> list[tuple[Claim, Outcome]]:
+        """Return what became of claims; after a batch of which nothing came, the next one waits as its documents do."""
+        claims = self._sends.pop(future)
+        outcomes = _outcomes(future, len(claims))
+        later = [one.again_at for one in outcomes if one.again_at is not None]
+        if 1 < len(claims) == len(later):
+            self._rests[claims[0].document.type] = min(later)
+        return list(zip(claims, outcomes, strict=True))
+
+
+def _outcomes(future: Future[list[Outcome]], count: int) -> list[Outcome]:
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if not isinstance(error, Exception):
+        raise error
+    return [Outcome("failed", reason=reasons.internal_error(type(error).__name__))] * count
 
 
 def _inputs(job: Job) -> tuple[tuple[str, str, str, str], ...]:

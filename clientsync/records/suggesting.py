@@ -56,7 +56,9 @@ class _Pair:
 
 def name_form(text: str) -> str:
     """Return a name for comparison: folded, without legal forms, its words sorted."""
-    plain = unicodedata.normalize("NFKD", text.casefold().translate(_FOLDED))
+    # letters of mathematics and full width are capitals only once they are plain ones
+    plain = unicodedata.normalize("NFKD", text).casefold().translate(_FOLDED)
+    plain = unicodedata.normalize("NFKD", plain)
     plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
     plain = re.sub(r"[./&'’-]", lambda found: "" if found[0] in "./'’" else " ", plain)
     words = [word for word in re.findall(r"\w+", plain) if word not in _LEGAL]

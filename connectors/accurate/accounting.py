@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from types import MappingProxyType
 
 from clientsync.commerce.documents import Booked, Key, Page, Received
-from clientsync.commerce.systems import BookedTotal, EventSeen, Job, Opening
+from clientsync.commerce.systems import BookedTotal, EventSeen, Job, Opening, Result
 from connectors.accurate import masters, webhooks
 from connectors.accurate.answers import AccurateRefused
 from connectors.accurate.booking import Booking
+from connectors.accurate.bulk import MOST, Bulk
 from connectors.accurate.calling import AccurateClient
 from connectors.accurate.desk import Desk
 from connectors.accurate.inbound import Inbound
@@ -26,9 +28,11 @@ class Accurate:
     Attributes:
         title: name for people.
         streams: documents that can be read by their moment of change.
+        batches: items, which are saved many in one call.
     """
 
     title = "Accurate"
+    batches: Mapping[str, int] = MappingProxyType({"item": MOST})
 
     def __init__(self, opening: Opening) -> None:
         """Check options and credentials; nothing is sent.
@@ -41,6 +45,7 @@ class Accurate:
         self._options = Options.of(opening.options)
         self._client = AccurateClient(opening, self._options)
         self._booking = Booking(self._options, opening.zone, opening.memory)
+        self._bulk = Bulk(self._client, self._options, opening.now)
         self._inbound = Inbound(self._client, self._options, opening.zone)
         self._webhooks = webhooks.Webhooks(self._client, self._options, opening.zone, opening.memory)
         self.streams: tuple[str, ...] = self._inbound.streams
@@ -101,6 +106,17 @@ class Accurate:
             return self._booking.send(desk, job)
         except AccurateRefused as error:
             raise error.as_booking() from error
+
+    def send_many(self, jobs: Sequence[Job]) -> list[Result]:
+        """Book items together; those that Accurate has are adopted.
+
+        Raises:
+            NotConnected: nothing was sent.
+            RateLimited: slow down.
+            SessionExpired: a person must renew the connection.
+            SourceError: of any other class: the outcome of all is unknown.
+        """
+        return self._bulk.send(jobs)
 
     def verify(self, headers: Mapping[str, str], body: bytes, at: datetime) -> str:
         """Return why a webhook is not genuine, "" when nothing speaks against it; the path is checked before."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -23,6 +24,18 @@ SHOWN = 4_000
 
 Query = list[tuple[str, str]]
 _LISTS = frozenset({"fields", "sp.sort"})
+
+
+@dataclass(frozen=True)
+class _Request:
+    method: str
+    address: str
+    json: Any
+    form: Mapping[str, str] | None
+
+    @property
+    def shown(self) -> str:
+        return shown_request(self.method, self.address, self.json if self.form is None else dict(self.form))
 
 
 class AccurateClient:
@@ -46,6 +59,7 @@ class AccurateClient:
         query: Iterable[tuple[str, str]] = (),
         json: Any = None,
         *,
+        form: Mapping[str, str] | None = None,
         note: Callable[[Call], None] | None = None,
     ) -> dict[str, Any]:
         """Return the envelope of an answer that says ``s:true``.
@@ -58,6 +72,7 @@ class AccurateClient:
             path: ``/accurate/api/…`` at the data host, or ``/api/…`` at the account layer.
             query: names and values, plain.
             json: body.
+            form: body, as a form instead.
             note: is given every try with its answer, without headers.
 
         Raises:
@@ -68,52 +83,53 @@ class AccurateClient:
             SourceError: as ``HttpClient.send``.
         """
         text = query_text(query)
-        address = f"{path}?{text}" if text else path
+        request = _Request(method, f"{path}?{text}" if text else path, json, form)
 
         def tried() -> dict[str, Any]:
-            return self._authorized(method, address, json, note)
+            return self._authorized(request, note)
 
         return self._http.run(tried) if method == "GET" else tried()
 
-    def _authorized(
-        self, method: str, address: str, json: Any, note: Callable[[Call], None] | None
-    ) -> dict[str, Any]:
-        mark = self._access.mark(is_data=address.startswith(DATA))
+    def _authorized(self, request: _Request, note: Callable[[Call], None] | None) -> dict[str, Any]:
+        mark = self._access.mark(is_data=request.address.startswith(DATA))
         try:
-            return self._noted(method, address, json, note)
+            return self._noted(request, note)
         except SessionExpired as error:
             if not self._access.renew(mark, error):
                 raise
-        return self._noted(method, address, json, note)
+        return self._noted(request, note)
 
-    def _noted(
-        self, method: str, address: str, json: Any, note: Callable[[Call], None] | None
-    ) -> dict[str, Any]:
-        request = shown_request(method, address, json)
+    def _noted(self, request: _Request, note: Callable[[Call], None] | None) -> dict[str, Any]:
         try:
-            reply = self._sent(method, address, json)
+            reply = self._sent(request)
         except SourceError as error:
             if note is not None:
-                note(Call(request, _status_of(error), error.message))
+                note(Call(request.shown, _status_of(error), error.message))
             raise
         if note is not None:
-            note(Call(request, reply.status, reply.body.decode("utf-8", "replace")[:SHOWN]))
+            note(Call(request.shown, reply.status, reply.body.decode("utf-8", "replace")[:SHOWN]))
         return read_answer(reply, self.words)
 
-    def _sent(self, method: str, address: str, json: Any) -> Reply:
+    def _sent(self, request: _Request) -> Reply:
         """Send a call to where it belongs, and after the data when they moved."""
-        if not address.startswith(DATA):
+        if not request.address.startswith(DATA):
             return self._http.send(
-                method, address, client=self._account, headers=self._access.account_headers(), json=json
+                request.method,
+                request.address,
+                client=self._account,
+                headers=self._access.account_headers(),
+                json=request.json,
+                form=request.form,
             )
         for _ in range(MAX_MOVES + 1):
             headers = self._access.data_headers()
             reply = self._http.send(
-                method,
-                f"{self._access.host()}{address}",
+                request.method,
+                f"{self._access.host()}{request.address}",
                 client=self._account,
                 headers=headers,
-                json=json,
+                json=request.json,
+                form=request.form,
                 expect_redirect=True,
             )
             if reply.status // 100 != 3:

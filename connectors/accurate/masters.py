@@ -33,18 +33,30 @@ def send_item(desk: Desk, job: Job, options: Options) -> Booked:
     Raises:
         BookingRefused: no SKU, no such item and none may be created, or Accurate refuses it.
     """
+    body = item_body(job, options)
+    number = body["no"]
+    found = find_item(desk, job)
+    if found is not None:
+        return found
+    if not options.create_items:
+        raise refused(reasons.target_rejected(f"item {number} is not in Accurate, and items are not created"))
+    record = record_of(desk.post("item", "save", body))
+    return Booked(str(record.get("id", "")), str(record.get("no") or number))
+
+
+def item_body(job: Job, options: Options) -> dict[str, str]:
+    """Return the item as it is saved; its number is ``no``.
+
+    Raises:
+        BookingRefused: the product has no SKU.
+    """
     number = _item_number(job)
     payload = job.document.payload
     unit = str(payload.get("unit") or "")
     mapped = job.mappings.find("unit", unit) if unit else ""
     category = str(payload.get("category") or "")
     filed_under = job.mappings.find("category", category) if category else ""
-    found = find_item(desk, job)
-    if found is not None:
-        return found
-    if not options.create_items:
-        raise refused(reasons.target_rejected(f"item {number} is not in Accurate, and items are not created"))
-    body = {
+    return {
         "no": number,
         "name": str(payload.get("name") or number),
         "itemType": "INVENTORY",
@@ -52,8 +64,6 @@ def send_item(desk: Desk, job: Job, options: Options) -> Booked:
         "unit1Name": mapped or unit or options.item_unit,
         options.field_for_source: job.document.source_id,
     }
-    record = record_of(desk.post("item", "save", body))
-    return Booked(str(record.get("id", "")), str(record.get("no") or number))
 
 
 def find_customer(desk: Desk, job: Job, options: Options) -> Booked | None:

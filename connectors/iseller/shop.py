@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NoReturn
 
 from clientsync.commerce.documents import Booked, Fact, Key, Page, Received, Shift
 from clientsync.commerce.systems import DayTotal, EventSeen, Job, Opening
@@ -48,10 +49,12 @@ class Iseller:
     Attributes:
         title: name for people.
         streams: ``orders``, ``shifts``, ``transfers`` and ``products``.
+        batches: none; documents are sent one by one.
     """
 
     title = "iSeller"
     streams: tuple[str, ...] = STREAMS
+    batches: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, opening: Opening) -> None:
         """Check the options; nothing is called yet.
@@ -137,6 +140,10 @@ class Iseller:
             SourceError: there was no answer.
         """
         return inbound.send(self._calls, self._options, job)
+
+    def send_many(self, jobs: Sequence[Job]) -> NoReturn:
+        """Refuse: iSeller takes no batches, and ``batches`` says so."""
+        raise NotImplementedError("iSeller takes documents one by one.")
 
     def verify(self, headers: Mapping[str, str], body: bytes, at: datetime) -> str:
         """Return why a webhook is not genuine; empty when it is. Header names are in lower case."""

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from simulators.accurate.access import Access
+from simulators.accurate.bulk import rows_of
 from simulators.accurate.making import Maker
 from simulators.accurate.seed import MASTERS
 from simulators.accurate.sending import MOMENT, ZONE, Sender
@@ -30,6 +31,7 @@ SAVED = (
     "item", "customer", "sales-invoice", "sales-receipt", "sales-return", "item-transfer", "item-adjustment",
     "receive-item", "purchase-order",
 )  # fmt: skip
+BULK_SAVED = frozenset({"item"})
 _KEYS = {"item": "no", "customer": "customerNo", "vendor": "vendorNo", "glaccount": "no"}
 _PREFIXES = {
     "sales-invoice": "SI", "sales-receipt": "SR", "sales-return": "SRT", "item-transfer": "IT",
@@ -236,7 +238,8 @@ class Books:
     def _done(self, request: Request, module: str, action: str) -> Response:
         method = {"list": "GET", "detail": "GET", "delete": "DELETE"}.get(action, "POST")
         saves = "save-target-quantity" if module == "item-adjustment" else "save"
-        if module not in self.tables or action not in {"list", "detail", "delete", saves}:
+        many = {"bulk-save"} if module in BULK_SAVED else set()
+        if module not in self.tables or action not in {"list", "detail", "delete", saves, *many}:
             return self._unknown(request)
         if request.method != method:
             return self._unknown(request)
@@ -263,9 +266,21 @@ class Books:
             return {"s": True, "d": [text("deleted", language)]}
         if module not in SAVED:
             raise Invalid("invalid", "URL API", module)
-        row = self._save(module, json.loads(request.body or b"{}", parse_float=Decimal), is_call=True)
+        if action == "bulk-save":
+            return {"s": True, "d": [self._saved_row(module, row, language) for row in rows_of(request.body)]}
+        return self._saved(module, json.loads(request.body or b"{}", parse_float=Decimal), language)
+
+    def _saved(self, module: str, body: Row, language: str) -> Row:
+        row = self._save(module, body, is_call=True)
         number = row.get(_KEYS.get(module, "number"), "")
         return {"s": True, "d": [text("saved", language, module, number)], "r": row}
+
+    def _saved_row(self, module: str, body: Row, language: str) -> Row:
+        """Return what one row of many is answered; a wrong one does not keep the others from being saved."""
+        try:
+            return self._saved(module, body, language)
+        except Invalid as error:
+            return {"s": False, "d": [error.text(language)]}
 
     def _one(self, module: str, query: dict[str, str]) -> Row:
         table = self.tables[module]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from clientsync.crash import EXCHANGE_POINTS, POINTS, RECORD_POINTS
+from clientsync.crash import COMMERCE_POINTS, EXCHANGE_POINTS, POINTS, RECORD_POINTS
 from tests.crash.worker import ENDPOINTS, MODULES
 from tests.support.checker import DONE, FAILURES, Report
 from tests.support.crashing import Calls, Home, Worker
@@ -24,7 +24,12 @@ from tests.support.crashing import Calls, Home, Worker
 pytestmark = pytest.mark.crash
 
 REPORT_POINTS = ("before_report_rename", "after_report_rename")
-ELSEWHERE = (*REPORT_POINTS, *EXCHANGE_POINTS, *RECORD_POINTS)  # killed by tests of their own
+ELSEWHERE = (
+    *REPORT_POINTS,
+    *EXCHANGE_POINTS,
+    *RECORD_POINTS,
+    *COMMERCE_POINTS,
+)  # killed by tests of their own
 SYNC_POINTS = tuple(point for point in POINTS if point not in ELSEWHERE)
 CASES = [f"{point}:{nth}" for point in SYNC_POINTS for nth in (1, 4)]
 LEASE = 2.0

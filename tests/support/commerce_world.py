@@ -25,16 +25,18 @@ from clientsync.commerce.events import EVENTS
 from clientsync.commerce.intake import Received as Taken
 from clientsync.commerce.intake import receive
 from clientsync.commerce.reasons import no_sku, target_rejected
-from clientsync.commerce.systems import BookedTotal, DayTotal, EventSeen, Job, refused
+from clientsync.commerce.systems import BookedTotal, DayTotal, EventSeen, Job, Result, refused
 from clientsync.commerce.taking_in import take_in, take_in_facts, take_in_shifts
 from clientsync.commerce.verdicts import rejudge
 from clientsync.commerce.working import Report, Worker
 from clientsync.database import open_engine, writing
 from clientsync.errors import (
+    BookingRefused,
     ContractChanged,
     NotConnected,
     RateLimited,
     SessionExpired,
+    SourceError,
     SourceTimeout,
     SourceUnavailable,
 )
@@ -86,6 +88,7 @@ class FakeShop:
 
     title: str = "shop"
     streams: tuple[str, ...] = ("documents",)
+    batches: Mapping[str, int] = field(default_factory=dict)
     given: dict[Key, Given] = field(default_factory=dict)
     fetched: list[Key] = field(default_factory=list)
     is_away: bool = False
@@ -122,6 +125,10 @@ class FakeShop:
         return None
 
     def send(self, job: Job) -> Booked:
+        """Nothing is booked here."""
+        raise AssertionError("nothing is sent to the shop")
+
+    def send_many(self, jobs: Sequence[Job]) -> list[Result]:
         """Nothing is booked here."""
         raise AssertionError("nothing is sent to the shop")
 
@@ -168,11 +175,19 @@ class FakeAccounting:
         times: when.
         refusals: what it says to documents that it does not take, by key.
         is_shut: it lets nobody in.
+        batches: type to how many of it at most it takes together.
+        parcels: the keys that came together, one list for each time.
+        lost_parcels: how many of the next batches are booked as far as ``lost_after`` and not answered.
+        lost_after: documents of a batch that are booked before its answer is lost.
     """
 
     shop: FakeShop
     title: str = "accounting"
     streams: tuple[str, ...] = ()
+    batches: Mapping[str, int] = field(default_factory=dict)
+    parcels: list[list[Key]] = field(default_factory=list)
+    lost_parcels: int = 0
+    lost_after: int = 0
     booked: dict[Key, Booked] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
@@ -252,6 +267,30 @@ class FakeAccounting:
             self.unsure.add(key)
             raise SourceTimeout("no answer") if fault == "lost" else SourceUnavailable("502")
         return self.booked[key]
+
+    def send_many(self, jobs: Sequence[Job]) -> list[Result]:
+        """Book documents of one type; complain when they are not, are too many, or were sent before."""
+        keys = [job.document.key for job in jobs]
+        self.parcels.append(keys)
+        (type_name,) = {key.type for key in keys}
+        if not 1 < len(keys) <= self.batches[type_name]:
+            self.complaints.append(f"{len(keys)} of {type_name} were sent together")
+        if self.is_shut:
+            raise SessionExpired("log in again")
+        self.complaints += [f"{job.document.key} was tried before" for job in jobs if job.document.attempts]
+        if self.lost_parcels:
+            self.lost_parcels -= 1
+            for job in jobs[: self.lost_after]:
+                self._sent(job)
+            self.unsure |= set(keys)
+            raise SourceTimeout("no answer")
+        return [self._sent(job) for job in jobs]
+
+    def _sent(self, job: Job) -> Result:
+        try:
+            return self.send(job)
+        except (BookingRefused, SourceError) as error:
+            return error
 
     def _fault(self, passing: Sequence[str]) -> str:
         fault = self.faults.pop(0) if self.faults else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clientsync.records.entities import CUSTOMERS, EMPLOYEES
@@ -115,5 +115,6 @@ def test_a_record_stands_in_one_suggestion_at_most_and_swapping_the_sides_mirror
 
 
 @given(st.text(max_size=30))
+@example("𝖠")
 def test_the_form_of_a_name_is_that_of_itself(text: str) -> None:
     assert name_form(name_form(text)) == name_form(text)
