@@ -172,9 +172,9 @@ class Worker:
             if not is_last:
                 end_leases(connection, of.name, found.mode, at)
                 wake_due(connection, of.name, found.mode, at)
+                wanted = self._wanted(connection, at)  # what events say at once may free documents
                 directions = [one for one in DIRECTIONS if not self._is_shut(one)]
                 claims = self._claim(connection, directions, at)
-                wanted = self._wanted(connection, at)
                 next_at = self._next_at(connection, directions, at)
             maps = self._current_maps(connection, found) if claims else {}
         crash_point("commerce_claimed")
