@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from tests.support.demo_warehouse import House
 
+os.environ["COLUMNS"] = "200"  # tables are not broken, whatever terminal the tests run in
 settings.register_profile("clientsync", deadline=None)  # how long an example takes is no promise
 settings.load_profile("clientsync")
 _numbers = itertools.count(1)

@@ -73,8 +73,8 @@ def test_every_error_class_says_itself_whether_to_retry() -> None:
     ]
     retried = {kind.__name__ for kind in classes if kind.is_retryable}
     assert retried == {
-        "RetryableSourceError", "SourceUnavailable", "SourceTimeout", "TruncatedResponse", "RateLimited",
-        "GenerationFailed", "WarehouseUnavailable",
+        "RetryableSourceError", "SourceUnavailable", "NotConnected", "SourceTimeout", "TruncatedResponse",
+        "RateLimited", "GenerationFailed", "WarehouseUnavailable",
     }  # fmt: skip
     assert not should_retry(ValueError())
 
