@@ -17,7 +17,7 @@ from clientsync.commerce.taking_in import take_in_facts
 from clientsync.database import writing
 from tests.support.commerce_world import FAULTS, CommerceWorld, expected_states, random_graph
 
-HISTORIES = 200
+HISTORIES = 120
 
 
 def arrivals(world: CommerceWorld, dice: random.Random) -> Iterator[set[Key]]:
