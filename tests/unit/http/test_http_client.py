@@ -74,7 +74,7 @@ def test_an_answer_shows_neither_body_nor_headers_as_text(wire: Any, make_client
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 def test_compressed_and_chunked_answers_are_read(wire: Any, make_client: Any, encoding: str) -> None:
-    packed = gzip.compress(PAGE) if encoding == "gzip" else zlib.compress(PAGE)
+    packed = gzip.compress(PAGE, mtime=0) if encoding == "gzip" else zlib.compress(PAGE)
     wire.reply(whole(packed, "200 OK", f"Content-Encoding: {encoding}"), chunked(PAGE[:100], PAGE[100:]))
     client = make_client()
     assert client.send("GET", "/x").body == PAGE
@@ -247,7 +247,7 @@ def test_an_early_end_is_truncation_also_where_the_json_happens_to_be_whole(
     with pytest.raises(TruncatedResponse, match="length is unknown"):
         make_client().send("GET", "/x")
 
-    packed = gzip.compress(PAGE)[:-4]
+    packed = gzip.compress(PAGE, mtime=0)[:-4]
     wire.reply(whole(packed, "200 OK", "Content-Encoding: gzip"))
     with pytest.raises(TruncatedResponse):
         make_client().send("GET", "/x")
@@ -268,7 +268,7 @@ SMALL = Limits(deadline_seconds=5, wire_bytes=200_000, decoded_bytes=1_000_000)
 
 
 def test_a_bomb_stops_at_the_limit_and_is_never_held(wire: Any, make_client: Any) -> None:
-    bomb = gzip.compress(b"\0" * 100_000_000)
+    bomb = gzip.compress(b"\0" * 100_000_000, mtime=0)
     assert len(bomb) < SMALL.wire_bytes
     wire.reply(whole(bomb, "200 OK", "Content-Encoding: gzip"))
     client = make_client(limits=SMALL)
@@ -305,7 +305,7 @@ def test_files_have_limits_of_their_own(wire: Any, make_client: Any) -> None:
     [
         ("Content-Encoding: br", b"xx"),
         ("Content-Encoding: gzip", b"not gzip"),
-        ("Content-Encoding: gzip", gzip.compress(b"{}") + b"more"),
+        ("Content-Encoding: gzip", gzip.compress(b"{}", mtime=0) + b"more"),
     ],
 )
 def test_an_encoding_that_lies_is_a_changed_contract(
@@ -443,7 +443,7 @@ def test_an_answer_without_content_is_empty_and_not_truncated(wire: Any, make_cl
 def test_a_body_that_unpacks_beyond_the_ratio_is_refused_below_the_size_limit(
     wire: Any, make_client: Any
 ) -> None:
-    wire.reply(whole(gzip.compress(b" " * 900_000), "200 OK", "Content-Encoding: gzip"))
+    wire.reply(whole(gzip.compress(b" " * 900_000, mtime=0), "200 OK", "Content-Encoding: gzip"))
     with pytest.raises(ResponseTooLarge, match="100 times"):
         make_client(limits=SMALL).send("GET", "/x")
 
