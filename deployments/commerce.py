@@ -1,6 +1,7 @@
 """Starts the simulated shop and its simulated books, points an installation at them, and starts the service.
 
-Only ``make up``, benchmarks and tests use it. Credentials of the simulators are handed over in the environment.
+Only ``make up``, the demo, benchmarks and tests use it. Credentials of the simulators are handed over in the
+environment.
 """
 
 from __future__ import annotations
@@ -33,15 +34,29 @@ def start_pair(stack: Stack, shop: Sequence[str] = (), books: Sequence[str] = ()
         _started(stack, "simulators.iseller", "shop", shop),
         _started(stack, "simulators.accurate", "books", books),
     ]
-    stack.environment |= {
-        "SIM_SHOP_ID": started[0]["client_id"],
-        "SIM_SHOP_SECRET": started[0]["client_secret"],
-        "SIM_SHOP_KEY": started[0]["webhook_key"],
-        "SIM_BOOKS_TOKEN": started[1]["token"],
-        "SIM_BOOKS_SECRET": started[1]["signature_secret"],
+    shop_told, books_told = started
+    stack.environment |= credentials(
+        shop_told["client_id"],
+        shop_told["client_secret"],
+        shop_told["webhook_key"],
+        books_told["token"],
+        books_told["signature_secret"],
+    )
+    return Pair(started[0]["url"], started[1]["url"])
+
+
+def credentials(
+    client_id: str, client_secret: str, webhook_key: str, token: str, signature_secret: str
+) -> dict[str, str]:
+    """Return the environment that the references of ``commerce_lines`` lead to."""
+    return {
+        "SIM_SHOP_ID": client_id,
+        "SIM_SHOP_SECRET": client_secret,
+        "SIM_SHOP_KEY": webhook_key,
+        "SIM_BOOKS_TOKEN": token,
+        "SIM_BOOKS_SECRET": signature_secret,
         "SIM_BOOKS_PATH": WEBHOOK_PATH,
     }
-    return Pair(started[0]["url"], started[1]["url"])
 
 
 def _started(stack: Stack, module: str, folder: str, arguments: Sequence[str]) -> dict[str, Any]:

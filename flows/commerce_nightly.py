@@ -120,7 +120,7 @@ def _swept(of: Commerce) -> list[str]:
 def _compared(of: Commerce, day: date | None, found: Night) -> list[str]:
     wanted = day or of.now().astimezone(of.zone).date() - timedelta(days=1)
     outlets = reconcile(of, wanted)
-    rows = reconciling.shown(of, wanted, outlets)
+    rows = reconciling.shown(wanted, outlets)
     ids = [doc for one in outlets for doc in (None, *(each.doc_id for each in one.differences))]
     named = [{**row, "doc": row["document"], "document": doc} for row, doc in zip(rows, ids, strict=True)]
     found.days += [

@@ -130,18 +130,19 @@ def actor() -> str:
 
 def publish(of: Commerce) -> None:
     """Leave the lists as tables: what is not done, webhooks, counts, alarms, mappings that are missing."""
+    found = status.overview(of)
     rows = status.documents(of, status.Filter(shown=NOT_DONE), limit=SHOWN_ROWS + 1)
     tables = {
         "commerce-status": (nameless(of, rows), "documents that are not done, the earliest first."),
         "commerce-webhooks": (status.webhook_log(of, limit=SHOWN_ROWS), "what the two systems told."),
-        "commerce-counts": (status.overview(of)["counts"], f"documents; {status.overview(of)['mode']}."),
+        "commerce-counts": (found["counts"], f"documents; {found['mode']}."),
         "commerce-alarms": (alarms_of(of), "what a person must see to."),
         "commerce-missing-mappings": (
             [one for one in status.mappings(of) if not one["accounting"]],
             "what failed documents asked for and did not find.",
         ),
     }
-    publish_tables({key: (found, f"{of.name}: {words}") for key, (found, words) in tables.items()})
+    publish_tables({key: (rows, f"{of.name}: {words}") for key, (rows, words) in tables.items()})
 
 
 def alarms_of(of: Commerce) -> list[dict[str, str]]:

@@ -5,10 +5,15 @@ framework would hide the socket. Only 127.0.0.1 is ever bound.
 """
 
 import asyncio
+import contextlib
+import gc
 import gzip
 import json
+import os
+import signal
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -202,6 +207,38 @@ async def listen(handler: Handler, port: int) -> tuple[asyncio.Server, int]:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(handler), "127.0.0.1", port)
     return server, int(server.sockets[0].getsockname()[1])
+
+
+async def until_ended(
+    server: asyncio.Server,
+    *,
+    parent: int = 0,
+    started: dict[str, Any],
+    each: Callable[[], object] | None = None,
+) -> None:
+    """Tell what was started as one line of JSON, and serve until a signal comes or the parent process is gone.
+
+    Args:
+        server: that listens; it is closed in the end.
+        parent: number of the process without which this one ends; 0: none.
+        started: address and whatever a caller must know; the number of this process is added.
+        each: is called several times a second.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    gc.freeze()
+    sys.stdout.write(json.dumps({**started, "pid": os.getpid()}) + "\n")
+    sys.stdout.flush()
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 0.3)
+        if each is not None:
+            each()
+        if parent and os.getppid() != parent:
+            break
+    server.close()
 
 
 class Served:

@@ -314,7 +314,7 @@ def reconcile(
         yesterday = of.now().astimezone(of.zone).date() - timedelta(days=1)
         for one in days or [yesterday]:
             outlets = compare(of, one)
-            rows += shown(of, one, outlets)
+            rows += shown(one, outlets)
             agrees &= all(outlet.state == "agrees" for outlet in outlets)
     put_rows(rows, as_json)
     if not agrees:

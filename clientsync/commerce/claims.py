@@ -10,17 +10,15 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
 from clientsync.commerce import reasons
-from clientsync.commerce.documents import TYPES, Booked, Document, Key, State
+from clientsync.commerce.documents import STOCK_TYPES, Booked, Document, Key, State
 from clientsync.commerce.reasons import NONE, Reason
-from clientsync.commerce.store import ATTEMPTS, DOCS, NEEDS, set_state
+from clientsync.commerce.store import AGE, ATTEMPTS, DOCS, NEEDS, age_of, set_state
 from clientsync.commerce.systems import Call
-from clientsync.commerce.taking_in import follow_withdrawn, state_after_change
+from clientsync.commerce.taking_in import follow_withdrawn, state_after_change, try_belonging_again
 from clientsync.commerce.timing import SyncMode
 from clientsync.commerce.verdicts import PUT_OFF, rejudge
 from clientsync.database import among
 
-_STOCK_TYPES = tuple(one.name for one in TYPES.values() if one.is_stock)
-_EARLIEST = (DOCS.c.occurred_at, DOCS.c.type_rank, DOCS.c.source_id)
 _NEVER_TRIED = and_(DOCS.c.state == State.READY, DOCS.c.attempts == 0, ~DOCS.c.is_withdrawn)
 
 
@@ -97,7 +95,7 @@ def claim(
     busy = set(
         connection.execute(
             select(DOCS.c.lane).where(
-                DOCS.c.connection == name, DOCS.c.state == State.SENDING, DOCS.c.type.in_(_STOCK_TYPES)
+                DOCS.c.connection == name, DOCS.c.state == State.SENDING, DOCS.c.type.in_(STOCK_TYPES)
             )
         ).scalars()
     )
@@ -110,19 +108,19 @@ def claim(
                 _is_due(name, at, directions),
                 DOCS.c.state.in_([State.READY, State.UNKNOWN]),
                 or_(DOCS.c.type.not_in(batched), ~_NEVER_TRIED),
-                or_(DOCS.c.type.not_in(_STOCK_TYPES), ~among(connection, DOCS.c.lane, busy)),
+                or_(DOCS.c.type.not_in(STOCK_TYPES), ~among(connection, DOCS.c.lane, busy)),
                 ~among(connection, DOCS.c.doc_id, [row.doc_id for row in chosen]),
             )
-            .order_by(*_EARLIEST)
+            .order_by(*AGE)
             .limit(4 * limit)
             .with_for_update(skip_locked=True)
         ).all()
         for row in rows:
-            if row.type in _STOCK_TYPES:
+            if row.type in STOCK_TYPES:
                 if row.lane in busy:
                     continue
                 busy.add(row.lane)
-                if row.lane in put_off and _age(row) > put_off[row.lane]:
+                if row.lane in put_off and age_of(row) > put_off[row.lane]:
                     continue
             chosen.append(row)
             if len(chosen) == limit:
@@ -150,7 +148,7 @@ def claim_batch(
     rows = connection.execute(
         select(DOCS)
         .where(_is_due(name, at, directions), DOCS.c.type == type_name, _NEVER_TRIED)
-        .order_by(*_EARLIEST)
+        .order_by(*AGE)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
@@ -205,22 +203,18 @@ def _put_off(connection: Connection, name: str, at: datetime) -> dict[str, tuple
     """Return by lane the earliest stock document that is tried again later; none passes it."""
     found: dict[str, tuple[Any, ...]] = {}
     for row in connection.execute(
-        select(DOCS.c.lane, DOCS.c.occurred_at, DOCS.c.type_rank, DOCS.c.source_id).where(
+        select(DOCS.c.lane, *AGE).where(
             DOCS.c.connection == name,
             or_(
                 DOCS.c.state == State.UNKNOWN,
                 and_(DOCS.c.state == State.WAITING, DOCS.c.reason_code.in_(PUT_OFF)),
             ),
-            DOCS.c.type.in_(_STOCK_TYPES),
+            DOCS.c.type.in_(STOCK_TYPES),
             DOCS.c.eligible_at > at,
         )
     ):
-        found[row.lane] = min(found.get(row.lane, _age(row)), _age(row))
+        found[row.lane] = min(found.get(row.lane, age_of(row)), age_of(row))
     return found
-
-
-def _age(row: Any) -> tuple[Any, ...]:
-    return row.occurred_at, row.type_rank, row.source_id
 
 
 def _must_look_up(row: Any) -> bool:
@@ -349,22 +343,7 @@ def _look_up_payments(
         and claim.document.booked is not None
         and outcome.booked.target_id != claim.document.booked.target_id
     }
-    if not anew:
-        return set()
-    ids = set(
-        connection.execute(
-            select(NEEDS.c.doc_id)
-            .join(DOCS, DOCS.c.doc_id == NEEDS.c.doc_id)
-            .where(
-                among(connection, NEEDS.c.need_id, anew),
-                DOCS.c.type == "payment",
-                DOCS.c.state == State.SUCCESS,
-                ~DOCS.c.is_withdrawn,
-            )
-        ).scalars()
-    )
-    set_state(connection, ids, State.RECEIVED, NONE, at)
-    return ids
+    return try_belonging_again(connection, anew, State.SUCCESS, at, types=("payment",))
 
 
 def _after(claim: Claim, outcome: Outcome, is_changed: bool, at: datetime) -> dict[str, Any]:

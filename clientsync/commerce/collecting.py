@@ -165,6 +165,8 @@ def _read_customers(of: Commerce, found: Collected) -> None:
             .limit(MOST_CUSTOMERS)
         ).scalars()
         keys = [Key("customer", source_id) for source_id in failed]
+    if not keys:
+        return
     read_again = [read(of, "shop", key, ()) for key in keys]
     found.errors |= {f"customer {one.key.source_id}": one.error for one in read_again if one.error}
     with writing(of.engine) as connection:

@@ -84,6 +84,10 @@ TYPES: dict[str, DocumentType] = {
 }
 
 
+STOCK_TYPES = tuple(one.name for one in TYPES.values() if one.is_stock)
+COUNTING_TYPES = tuple(one.name for one in TYPES.values() if one.counts_stock)
+
+
 class State(StrEnum):
     """Where a document stands.
 

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Table, delete, insert, select
 
 from clientsync.commerce import store
 from clientsync.commerce.connected import Commerce
-from clientsync.commerce.events import store_events
+from clientsync.commerce.events import EVENTS, store_events
+from clientsync.commerce.store import length_of
 from clientsync.commerce.systems import EventSeen
 from clientsync.crash import crash_point
 from clientsync.database import writing
@@ -103,7 +104,12 @@ def receive(
 def _too_long(seen: list[EventSeen]) -> str:
     """Return why events cannot be kept: a part is longer than its column."""
     for one in seen:
-        for part, longest in ((one.entity_id, 120), (one.type, 60), (one.action, 20)):
+        for part, column in (
+            (one.entity_id, EVENTS.c.entity_id),
+            (one.type, EVENTS.c.type),
+            (one.action, EVENTS.c.action),
+        ):
+            longest = length_of(column)
             if len(part) > longest:
                 return f"a part of an event has {len(part)} characters, more than {longest}"
     return ""

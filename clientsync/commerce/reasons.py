@@ -14,9 +14,6 @@ class Reason:
 
 
 NONE = Reason("", "")
-OUTCOME_UNKNOWN = Reason(
-    "outcome_unknown", "sent; the answer was lost; it is looked up before anything is sent again"
-)
 WAITING_SHIFT = Reason("waiting_shift", "the register shift is still open")
 TARGET_DELETED = Reason("target_deleted", "the booked document was deleted in the accounting")
 SOURCE_DELETED = Reason(

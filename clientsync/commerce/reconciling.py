@@ -261,7 +261,7 @@ def _known(connection: Connection, of: Commerce, day: date) -> list[Known]:
     ]
 
 
-def shown(of: Commerce, day: date, found: list[Outlet]) -> list[dict[str, Any]]:
+def shown(day: date, found: list[Outlet]) -> list[dict[str, Any]]:
     """Return outlets for people, each difference below its outlet."""
     rows: list[dict[str, Any]] = []
     for one in found:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Table, delete, func, insert, or_, select, update
+from sqlalchemy import Column, Connection, Table, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from clientsync.commerce.documents import State
@@ -21,6 +21,8 @@ from clientsync.commerce.timing import SyncMode, hours_of
 from clientsync.database import among
 from clientsync.ledger import commerce_tables as t
 
+Row = Any
+"""A row of a table of the ledger, with its columns as attributes."""
 DOCS: Table = t.CommerceDoc.__table__  # type: ignore[attr-defined]
 NEEDS: Table = t.CommerceNeed.__table__  # type: ignore[attr-defined]
 STOCK: Table = t.CommerceStockLine.__table__  # type: ignore[attr-defined]
@@ -30,6 +32,21 @@ CURSORS: Table = t.CommerceCursor.__table__  # type: ignore[attr-defined]
 SHIFTS: Table = t.CommerceShift.__table__  # type: ignore[attr-defined]
 CONNECTIONS: Table = t.CommerceConnection.__table__  # type: ignore[attr-defined]
 CHOICES: Table = t.CommerceChoice.__table__  # type: ignore[attr-defined]
+
+
+AGE = (DOCS.c.occurred_at, DOCS.c.type_rank, DOCS.c.source_id)
+"""Documents are sent in this order: business moment, rank of the type, id in the source."""
+
+
+def age_of(row: Row) -> tuple[Any, ...]:
+    """Return the place of a document in the order of sending."""
+    return row.occurred_at, row.type_rank, row.source_id
+
+
+def length_of(column: Column[Any]) -> int:
+    """Return how many characters a column of text holds."""
+    found: int = column.type.length  # type: ignore[attr-defined]
+    return found
 
 
 def upserting(connection: Connection, table: Table) -> Any:
@@ -191,10 +208,6 @@ def expected(connection: Connection, name: str, limit: int, directions: Sequence
             .limit(limit)
         )
     )
-
-
-Row = Any
-"""A row of a table of the ledger, with its columns as attributes."""
 
 
 def doc(connection: Connection, doc_id: int) -> Row:

@@ -112,7 +112,9 @@ def take_in(
     if moved:  # counts that wait for what is written over now
         changed |= counts_after(connection, name, moved)
     _write_stock(connection, name, fresh, wanted)
-    changed |= _follow_back(connection, back, at)
+    changed |= try_belonging_again(
+        connection, back, State.SUPERSEDED, at
+    )  # it followed its sale and comes with it
     return changed | follow_withdrawn(connection, changed, at)
 
 
@@ -136,8 +138,14 @@ def _is_back(row: Any, one: Received) -> bool:
     return row.state == State.SUPERSEDED and not one.is_withdrawn and row.type not in _BELONGING
 
 
-def _follow_back(connection: Connection, sales: Collection[int], at: datetime) -> set[int]:
-    """Let what followed sales that were withdrawn come back with them; return what that changed."""
+def try_belonging_again(
+    connection: Connection,
+    sales: Collection[int],
+    state: State,
+    at: datetime,
+    types: Collection[str] = _BELONGING,
+) -> set[int]:
+    """Let what belongs to sales, is in a state and was not withdrawn itself be tried again; return what changed."""
     if not sales:
         return set()
     ids = set(
@@ -146,8 +154,8 @@ def _follow_back(connection: Connection, sales: Collection[int], at: datetime) -
             .join(NEEDS, NEEDS.c.doc_id == DOCS.c.doc_id)
             .where(
                 among(connection, NEEDS.c.need_id, sales),
-                DOCS.c.type.in_(_BELONGING),
-                DOCS.c.state == State.SUPERSEDED,
+                DOCS.c.type.in_(types),
+                DOCS.c.state == state,
                 ~DOCS.c.is_withdrawn,
             )
         ).scalars()

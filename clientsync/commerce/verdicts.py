@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, bindparam, select, tuple_, update
 
 from clientsync.commerce import reasons
-from clientsync.commerce.documents import DONE, TYPES, State, title_of
+from clientsync.commerce.documents import COUNTING_TYPES, DONE, STOCK_TYPES, State, title_of
 from clientsync.commerce.judging import JUDGED, Standing, Verdict, judge
 from clientsync.commerce.reasons import Reason
-from clientsync.commerce.store import DOCS, NEEDS, STOCK
+from clientsync.commerce.store import DOCS, NEEDS, STOCK, age_of
 from clientsync.commerce.timing import SyncMode
 from clientsync.database import among
 
@@ -20,8 +20,6 @@ PUT_OFF = ("throttled", "not_reached")
 """Reasons of a document that may be sent and is tried again later."""
 _MOVED, _COUNTED = STOCK.alias("moved"), STOCK.alias("counted")
 _COUNT, _DOC = DOCS.alias("count"), DOCS.alias("doc")
-_COUNTING = tuple(one.name for one in TYPES.values() if one.counts_stock)
-_STOCK_TYPES = frozenset(one.name for one in TYPES.values() if one.is_stock)
 _STANDING = (
     DOCS.c.doc_id, DOCS.c.type, DOCS.c.type_rank, DOCS.c.source_id, DOCS.c.number, DOCS.c.occurred_at, DOCS.c.state,
     DOCS.c.reason_code, DOCS.c.reason, DOCS.c.blocker_id, DOCS.c.root_id, DOCS.c.eligible_at, DOCS.c.lane,
@@ -69,7 +67,7 @@ def _to_judge(connection: Connection, name: str, ids: Collection[int] | None) ->
         seen |= new
         rows = connection.execute(select(*_STANDING).where(among(connection, DOCS.c.doc_id, new))).all()
         found.update((row.doc_id, row) for row in rows if row.state in JUDGED)
-        moving = [row.doc_id for row in rows if row.type in _STOCK_TYPES]
+        moving = [row.doc_id for row in rows if row.type in STOCK_TYPES]
         waiting = set(
             connection.execute(
                 select(NEEDS.c.doc_id)
@@ -103,7 +101,7 @@ def counts_after(connection: Connection, name: str, ids: Collection[int]) -> set
             .where(
                 _MOVED.c.connection == name,
                 among(connection, _MOVED.c.doc_id, ids),
-                _DOC.c.type.in_(_COUNTING),
+                _DOC.c.type.in_(COUNTING_TYPES),
                 _DOC.c.state.in_(JUDGED),
             )
         ).scalars()
@@ -114,7 +112,7 @@ def _edges(connection: Connection, name: str, rows: Mapping[int, Any]) -> dict[i
     edges: dict[int, list[int]] = {}
     for row in connection.execute(select(NEEDS).where(among(connection, NEEDS.c.doc_id, rows.keys()))):
         edges.setdefault(row.doc_id, []).append(row.need_id)
-    counts = [one for one, row in rows.items() if TYPES[row.type].counts_stock]
+    counts = [one for one, row in rows.items() if row.type in COUNTING_TYPES]
     if counts:
         for doc_id, need_id in connection.execute(earlier_stock(connection, name, counts)):
             edges.setdefault(doc_id, []).append(need_id)
@@ -140,7 +138,7 @@ def earlier_stock(connection: Connection, name: str, counts: Collection[int]) ->
         .join(_DOC, _DOC.c.doc_id == _MOVED.c.doc_id)
         .where(
             _COUNTED.c.connection == name,
-            _COUNT.c.type.in_(_COUNTING),
+            _COUNT.c.type.in_(COUNTING_TYPES),
             among(connection, _COUNTED.c.doc_id, counts),
             _DOC.c.state.not_in(DONE),
             tuple_(_DOC.c.occurred_at, _DOC.c.type_rank, _DOC.c.source_id)
@@ -156,7 +154,7 @@ def _standing(row: Any, needs: tuple[int, ...], mode: SyncMode) -> Standing:
         own = _time_reason(row, mode)
     return Standing(
         row.doc_id,
-        (row.occurred_at, row.type_rank, row.source_id),
+        age_of(row),
         title_of(row.type, row.number),
         state,
         needs,

@@ -236,7 +236,8 @@ class Worker:
         else:
             return
         said = self.report.stopped.get(direction, "")
-        store.change_connection(connection, self._of.name, **{_STOPPED[direction]: said[:200]})
+        column = store.CONNECTIONS.c[_STOPPED[direction]]
+        store.change_connection(connection, self._of.name, **{column.name: said[: store.length_of(column)]})
 
     def _is_shut(self, direction: str) -> bool:
         """Whether nothing is sent in a direction; after a while one try finds out whether that is still so."""

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import gc
 import json
-import os
-import signal
 import sys
 from pathlib import Path
 
 from simulators.accurate.books import Books
 from simulators.accurate.settings import SIGNATURE_SECRET, TOKEN, Settings
-from simulators.http import listen
+from simulators.http import listen, until_ended
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -39,25 +35,8 @@ async def serve(options: argparse.Namespace) -> None:
         Settings(per_second=options.per_second, in_flight=options.in_flight, latency=options.latency)
     )
     server, port = await listen(books.answer, options.port)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    gc.freeze()
-    started = {
-        "url": f"http://127.0.0.1:{port}",
-        "token": TOKEN,
-        "signature_secret": SIGNATURE_SECRET,
-        "pid": os.getpid(),
-    }
-    sys.stdout.write(json.dumps(started) + "\n")
-    sys.stdout.flush()
-    while not stop.is_set():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), 0.3)
-        if options.parent and os.getppid() != options.parent:
-            break
-    server.close()
+    started = {"url": f"http://127.0.0.1:{port}", "token": TOKEN, "signature_secret": SIGNATURE_SECRET}
+    await until_ended(server, parent=options.parent, started=started)
     options.state_dir.mkdir(parents=True, exist_ok=True)
     (options.state_dir / "state.json").write_text(json.dumps(books.state()), encoding="utf-8")
 

@@ -17,41 +17,12 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+from deployments.commerce import NAME, Pair, commerce_lines, credentials
 from simulators.accurate import Books
 from simulators.accurate.settings import SIGNATURE_SECRET, TOKEN
 from simulators.commerce.maps import main as write_maps
 from simulators.http import Served
 from simulators.iseller.shop import Shop
-
-NAME = "toko"
-SETTINGS = """home = {home}
-vault_key_ref = {key}
-
-[providers.iseller]
-kind = "iseller"
-base_url = "{shop}"
-allow_loopback = true
-calls_per_minute = 60000
-[providers.iseller.credentials]
-client_id = "env:SIM_SHOP_ID"
-client_secret = "env:SIM_SHOP_SECRET"
-webhook_key = "env:SIM_SHOP_KEY"
-
-[providers.accurate]
-kind = "accurate"
-base_url = "{books}"
-allow_loopback = true
-calls_per_second = 8
-burst = 1
-client_concurrency = 8
-[providers.accurate.credentials]
-token = "env:SIM_BOOKS_TOKEN"
-signature_secret = "env:SIM_BOOKS_SECRET"
-
-[commerce.{name}]
-shop_provider = "iseller"
-accounting_provider = "accurate"
-"""
 
 
 def _now() -> datetime:
@@ -106,14 +77,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         books.data_url = books_url
         settings = folder / "clientsync.toml"
         home, key = json.dumps(str(folder / "data")), json.dumps(f"file:{folder / 'vault.key'}")
-        settings.write_text(SETTINGS.format(home=home, key=key, shop=shop_url, books=books_url, name=NAME))
+        lines = [
+            f"home = {home}",
+            f"vault_key_ref = {key}",
+            *commerce_lines(Pair(shop_url, books_url), per_second=8),
+        ]
+        settings.write_text("\n".join(lines) + "\n")
         environment = {
             "CLIENTSYNC_CONFIG": str(settings),
-            "SIM_SHOP_ID": shop.client_id,
-            "SIM_SHOP_SECRET": shop.client_secret,
-            "SIM_SHOP_KEY": shop.webhook_key,
-            "SIM_BOOKS_TOKEN": TOKEN,
-            "SIM_BOOKS_SECRET": SIGNATURE_SECRET,
+            **credentials(shop.client_id, shop.client_secret, shop.webhook_key, TOKEN, SIGNATURE_SECRET),
         }
         return _play(shop, books, Operator(folder, environment), folder / "mappings.csv")
 

@@ -6,18 +6,13 @@ parent is gone, and the ground truth is complete on disk then.
 
 import argparse
 import asyncio
-import contextlib
-import gc
-import json
-import os
-import signal
 import sys
 from datetime import date
 from pathlib import Path
 
 from simulators.gst.app import Simulator
 from simulators.gst.portal import Settings
-from simulators.http import listen
+from simulators.http import listen, until_ended
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -46,20 +41,8 @@ async def serve(options: argparse.Namespace) -> None:
     server, port = await listen(simulator.handle, options.port)
     url = f"http://127.0.0.1:{port}"
     simulator.write_master(url)
-    gc.freeze()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    sys.stdout.write(json.dumps({"url": url, "state_dir": str(options.state_dir), "pid": os.getpid()}) + "\n")
-    sys.stdout.flush()
-    while not stop.is_set():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), 0.3)
-        simulator.service.truth.flush()
-        if options.parent and os.getppid() != options.parent:
-            break
-    server.close()
+    started = {"url": url, "state_dir": str(options.state_dir)}
+    await until_ended(server, parent=options.parent, started=started, each=simulator.service.truth.flush)
 
 
 if __name__ == "__main__":

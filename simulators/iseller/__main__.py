@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
-import os
-import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from simulators.http import listen
+from simulators.http import listen, until_ended
 from simulators.iseller.control import Controlled, truth
 from simulators.iseller.shop import START, Shop
 
@@ -53,27 +50,15 @@ async def serve(options: argparse.Namespace) -> None:
     controlled = Controlled(make, options.seed)
     server, port = await listen(controlled.answer, options.port)
     options.state_dir.mkdir(parents=True, exist_ok=True)
-    line = {
+    started = {
         "url": f"http://127.0.0.1:{port}",
         "client_id": controlled.shop.client_id,
         "client_secret": controlled.shop.client_secret,
         "webhook_key": controlled.shop.webhook_key,
         "state_dir": str(options.state_dir),
-        "pid": os.getpid(),
     }
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    while not stop.is_set():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), 0.3)
-        if options.parent and os.getppid() != options.parent:
-            break
+    await until_ended(server, parent=options.parent, started=started)
     (options.state_dir / "truth.json").write_text(json.dumps(truth(controlled.shop)))
-    server.close()
 
 
 if __name__ == "__main__":

@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import gc
-import json
-import os
-import signal
 import sys
 from datetime import date
 from pathlib import Path
 
-from simulators.http import listen
+from simulators.http import listen, until_ended
 from simulators.tds.app import Settings, Simulator
 
 
@@ -47,19 +42,8 @@ async def serve(options: argparse.Namespace) -> None:
     server, port = await listen(simulator.handle, options.port)
     url = f"http://127.0.0.1:{port}"
     simulator.write_files(url)
-    gc.freeze()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    sys.stdout.write(json.dumps({"url": url, "state_dir": str(options.state_dir), "pid": os.getpid()}) + "\n")
-    sys.stdout.flush()
-    while not stop.is_set():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), 0.3)
-        if options.parent and os.getppid() != options.parent:
-            break
-    server.close()
+    started = {"url": url, "state_dir": str(options.state_dir)}
+    await until_ended(server, parent=options.parent, started=started)
 
 
 if __name__ == "__main__":

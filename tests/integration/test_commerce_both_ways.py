@@ -31,18 +31,6 @@ MAIN, MALIOBORO = "Gudang Utama", "Toko Malioboro"
 """Warehouses that are mapped to the outlets KMG and GI."""
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = open_ledger(tmp_path)
-    yield made
-    made.dispose()
-
-
 def small_shop(clock: Clock) -> Shop:
     return Shop(now=clock(), clock=clock, product_count=5, customer_count=4)
 

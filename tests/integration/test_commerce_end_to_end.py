@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,21 +20,9 @@ from simulators.http import Request, Response
 from simulators.iseller import rendering
 from simulators.iseller.records import Order, Paid
 from simulators.iseller.shop import Shop
-from tests.support.commerce_real import Clock, RealCommerce, mappings_of, open_ledger, real_commerce
+from tests.support.commerce_real import Clock, RealCommerce, mappings_of, real_commerce
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = open_ledger(tmp_path)
-    yield made
-    made.dispose()
 
 
 @pytest.fixture

@@ -5,11 +5,9 @@ from __future__ import annotations
 import random
 import resource
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +24,6 @@ from tests.support.commerce_real import (
     Clock,
     RealCommerce,
     by_oauth,
-    open_ledger,
     patient_breaker,
     real_commerce,
 )
@@ -40,18 +37,6 @@ MODULES = (
 NAMES: tuple[FaultName, ...] = (
     "lost", "late", "fails_before", "fails_after", "throttled", "session", "token",
 )  # fmt: skip
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = open_ledger(tmp_path)
-    yield made
-    made.dispose()
 
 
 class WatchedStock(Stock):

@@ -20,7 +20,7 @@ from sqlalchemy import Engine, select
 
 from clientsync.commerce import store
 from clientsync.database import open_engine
-from deployments.commerce import NAME, WEBHOOK_PATH, Pair, commerce_lines
+from deployments.commerce import NAME, Pair, commerce_lines, credentials
 from simulators.accurate import Books
 from simulators.accurate.settings import SIGNATURE_SECRET, TOKEN
 from simulators.commerce.maps import mappings_of
@@ -160,12 +160,7 @@ def commerce_place(folder: Path, **settings: Any) -> Iterator[Place]:
         environment: Mapping[str, str] = {
             "CLIENTSYNC_CONFIG": str(folder / "clientsync.toml"),
             "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
-            "SIM_SHOP_ID": shop.client_id,
-            "SIM_SHOP_SECRET": shop.client_secret,
-            "SIM_SHOP_KEY": shop.webhook_key,
-            "SIM_BOOKS_TOKEN": TOKEN,
-            "SIM_BOOKS_SECRET": SIGNATURE_SECRET,
-            "SIM_BOOKS_PATH": WEBHOOK_PATH,
+            **credentials(shop.client_id, shop.client_secret, shop.webhook_key, TOKEN, SIGNATURE_SECRET),
         }
         place = Place(folder, shop, books, dict(environment))
         _set_mappings(place)

@@ -12,11 +12,6 @@ from clientsync.commerce.reasons import Reason
 
 SENTENCES: dict[str, tuple[Reason, str, str]] = {
     "nothing is wrong": (reasons.NONE, "", ""),
-    "the answer was lost": (
-        reasons.OUTCOME_UNKNOWN,
-        "outcome_unknown",
-        "sent; the answer was lost; it is looked up before anything is sent again",
-    ),
     "the answer was lost, and why": (
         reasons.outcome_unknown("no answer in 30 seconds"),
         "outcome_unknown",

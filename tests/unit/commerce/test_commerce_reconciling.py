@@ -244,7 +244,7 @@ def test_a_day_that_is_compared_again_replaces_what_was_kept() -> None:
 def test_the_list_for_people_puts_each_difference_below_its_outlet() -> None:
     world = day_of_sales()
     world.accounting.listed.pop(1)
-    rows = shown(world.of, DAY, reconcile(world.of, DAY))
+    rows = shown(DAY, reconcile(world.of, DAY))
     assert [(one["outlet"], one["document"], one["difference"]) for one in rows] == [
         ("A", "", "20.5"),
         ("A", "s1", "20.5"),
