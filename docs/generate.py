@@ -90,6 +90,11 @@ LEDGER_TABLES: dict[type[SQLModel], str] = {
     commerce_tables.CommerceChoice: "",
     commerce_tables.CommerceDay: "",
     commerce_tables.CommerceDifference: "",
+    commerce_tables.CommerceStockLine: "",
+    commerce_tables.CommerceShift: "",
+    commerce_tables.CommerceInbound: "",
+    commerce_tables.CommerceCursor: "",
+    commerce_tables.CommerceConnection: "",
 }
 """Tables of the ledger that analysts read, and the view over each."""
 

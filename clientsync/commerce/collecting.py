@@ -17,9 +17,10 @@ from clientsync.commerce.connected import SYSTEMS, Commerce
 from clientsync.commerce.deciding import refresh, try_repaired
 from clientsync.commerce.documents import Key, Page, State
 from clientsync.commerce.reading import keep, read
+from clientsync.commerce.scheduling import take_in_shifts
 from clientsync.commerce.store import CURSORS, upserting
 from clientsync.commerce.systems import EventSeen
-from clientsync.commerce.taking_in import take_in, take_in_facts, take_in_shifts
+from clientsync.commerce.taking_in import take_in, take_in_facts
 from clientsync.commerce.verdicts import rejudge
 from clientsync.database import reading, writing
 from clientsync.errors import SourceError

@@ -17,7 +17,8 @@ from clientsync.commerce import reasons, store
 from clientsync.commerce.connected import Commerce
 from clientsync.commerce.documents import DONE, State, title_of
 from clientsync.commerce.judging import JUDGED
-from clientsync.commerce.taking_in import repaired, time_anew
+from clientsync.commerce.scheduling import time_anew
+from clientsync.commerce.taking_in import repaired
 from clientsync.commerce.timing import SalesMode, SyncMode, hours_of
 from clientsync.commerce.verdicts import PUT_OFF, earlier_stock, rejudge
 from clientsync.database import among, writing

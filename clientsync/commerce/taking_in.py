@@ -1,4 +1,4 @@
-"""What sources say, taken into the ledger: documents with their needs, shifts, facts about keys."""
+"""What sources say, taken into the ledger: documents with their needs, facts about keys and what they repair."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Text, bindparam, cast, delete, insert, or_, select, update
+from sqlalchemy import Connection, Text, cast, delete, insert, or_, select, update
 
 from clientsync.commerce import reasons
 from clientsync.commerce.documents import TYPES, Fact, Key, Received, Shift, State
 from clientsync.commerce.judging import JUDGED
-from clientsync.commerce.store import DOCS, NEEDS, SHIFTS, STOCK, maps_of, put_maps, set_state, upserting
+from clientsync.commerce.scheduling import shifts_of
+from clientsync.commerce.store import DOCS, NEEDS, STOCK, maps_of, put_maps, set_state, upserting
 from clientsync.commerce.timing import SyncMode, eligible
 from clientsync.commerce.verdicts import counts_after
 from clientsync.database import among
@@ -54,7 +55,7 @@ def take_in(
     back: set[int] = set()
     unreadable: set[int] = set()
     wanted: dict[Key, int] = {key: row.doc_id for key, row in there.items()}
-    shifts = _shifts_of(connection, name, {one.register for one in newest.values() if one.register}, mode)
+    shifts = shifts_of(connection, name, {one.register for one in newest.values() if one.register}, mode)
     for key, one in newest.items():
         row = there.get(key)
         if one.unreadable and row is not None:
@@ -376,87 +377,3 @@ def _need_items(connection: Connection, name: str, row: Any, skus: Collection[st
     if TYPES[row.type].is_stock:
         lines = [{"doc_id": row.doc_id, "sku": sku, "connection": name, "lane": row.lane} for sku in skus]
         connection.execute(upserting(connection, STOCK).on_conflict_do_nothing(), lines)
-
-
-def take_in_shifts(
-    connection: Connection, name: str, shifts: Iterable[Shift], mode: SyncMode, at: datetime
-) -> set[int]:
-    """Keep shifts, and say anew when the sales of their registers may be sent; return the sales concerned."""
-    newest = {one.shift_id: one for one in shifts}
-    if not newest:
-        return set()
-    statement = upserting(connection, SHIFTS)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["connection", "shift_id"],
-            set_={name_: statement.excluded[name_] for name_ in ("register_id", "opened_at", "closed_at")},
-        ),
-        [
-            {
-                "connection": name,
-                "shift_id": one.shift_id,
-                "register_id": one.register,
-                "opened_at": one.opened_at,
-                "closed_at": one.closed_at,
-            }
-            for one in newest.values()
-        ],
-    )
-    if mode.sales != "shift_close":
-        return set()
-    return time_anew(connection, name, mode, at, registers={one.register for one in newest.values()})
-
-
-def _shifts_of(
-    connection: Connection, name: str, registers: Collection[str], mode: SyncMode
-) -> dict[str, list[Shift]]:
-    if mode.sales != "shift_close" or not registers:
-        return {}
-    found: dict[str, list[Shift]] = {}
-    for row in connection.execute(
-        select(SHIFTS).where(SHIFTS.c.connection == name, among(connection, SHIFTS.c.register_id, registers))
-    ):
-        found.setdefault(row.register_id, []).append(
-            Shift(row.shift_id, row.register_id, row.opened_at, row.closed_at)
-        )
-    return found
-
-
-def time_anew(
-    connection: Connection, name: str, mode: SyncMode, at: datetime, registers: Collection[str] | None = None
-) -> set[int]:
-    """Say anew when documents that are not sent yet may be; return those for which it changed.
-
-    Args:
-        connection: of a transaction.
-        name: of the connection.
-        mode: as it is set now.
-        at: the moment.
-        registers: only sales of these; None: everything.
-    """
-    where = [DOCS.c.connection == name, DOCS.c.state.in_(JUDGED)]
-    if registers is not None:
-        where.append(among(connection, DOCS.c.register_id, registers))
-    rows = connection.execute(
-        select(
-            DOCS.c.doc_id, DOCS.c.type, DOCS.c.arrived_at, DOCS.c.occurred_at, DOCS.c.closed_at, DOCS.c.register_id,
-            DOCS.c.eligible_at,
-        ).where(*where)
-    ).all()  # fmt: skip
-    shifts = _shifts_of(connection, name, {row.register_id for row in rows if row.register_id}, mode)
-    changed = []
-    for row in rows:
-        when = eligible(
-            mode, row.type, arrived_at=row.arrived_at, sold_at=row.closed_at or row.occurred_at,
-            register=row.register_id, shifts=shifts.get(row.register_id, ()),
-        )  # fmt: skip
-        if when.at != row.eligible_at:
-            changed.append({"of": row.doc_id, "to": when.at, "at": at})
-    if changed:
-        connection.execute(
-            update(DOCS)
-            .where(DOCS.c.doc_id == bindparam("of"))
-            .values(eligible_at=bindparam("to"), changed_at=bindparam("at"), reason_code="", reason=""),
-            changed,
-        )
-    return {one["of"] for one in changed}

@@ -25,8 +25,9 @@ from clientsync.commerce.events import EVENTS
 from clientsync.commerce.intake import Received as Taken
 from clientsync.commerce.intake import receive
 from clientsync.commerce.reasons import no_sku, target_rejected
+from clientsync.commerce.scheduling import take_in_shifts
 from clientsync.commerce.systems import BookedTotal, DayTotal, EventSeen, Job, Result, refused
-from clientsync.commerce.taking_in import take_in, take_in_facts, take_in_shifts
+from clientsync.commerce.taking_in import take_in, take_in_facts
 from clientsync.commerce.verdicts import rejudge
 from clientsync.commerce.working import Report, Worker
 from clientsync.database import open_engine, writing

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clientsync.commerce import deciding, taking_in
+from clientsync.commerce import deciding, scheduling
 from clientsync.commerce.documents import Key, Shift, State
 from clientsync.commerce.timing import (
     DEFAULT_HOUR,
@@ -246,7 +246,7 @@ def test_a_mode_changes_when_and_never_what_is_booked(seed: int) -> None:
 
 
 def test_that_test_finds_a_mode_that_leaves_something_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(taking_in, "time_anew", lambda *_, **__: set())
+    monkeypatch.setattr(scheduling, "time_anew", lambda *_, **__: set())
     with pytest.raises(AssertionError):
         play(shop_day(random.Random(1)), random.Random(1), {0: MODES[1]})
 
