@@ -123,10 +123,12 @@ def test_answers_older_than_what_is_stored_are_never_taken_over(own: Home, worke
     first, second, third = (
         {"CLIENTSYNC_NOW": f"2026-11-20T{hour}:00:00+05:30"} for hour in ("17", "18", "19")
     )
-    kill = {"CLIENTSYNC_CRASH_AT": "after_validate:1"}
-    assert worker.run(own, "sync", environment={**first, **kill}) < 0
+    one_by_one_until_killed = {"CLIENTSYNC_WORKERS": "1", "CLIENTSYNC_CRASH_AT": "after_validate:1"}
+    assert worker.run(own, "sync", environment={**first, **one_by_one_until_killed}) < 0
     old = own.rows("SELECT * FROM sync_unit WHERE state = 'staged'")
     assert old
+    asked_whatever_came = {"return_register", "notices"}
+    assert {unit["module"] for unit in old} <= asked_whatever_came
     time.sleep(1.2)
     calm = {"CLIENTSYNC_CRASH_AT": ""}
     assert worker.run(own, "sync", environment={**second, **calm}) == 0, own.log()
