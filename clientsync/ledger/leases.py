@@ -58,7 +58,10 @@ def take(engine: Engine, keys: Iterable[Key], holder: str, seconds: float) -> di
 
 
 def renew(engine: Engine, fences: dict[Key, int], seconds: float) -> set[Key]:
-    """Prolong the leases that are still held under these fences; return the keys that were lost."""
+    """Prolong the leases that are still held under these fences; return the keys that were lost.
+
+    A lease that was released meanwhile stays free: a keeper may have looked just before it was given back.
+    """
     if not fences:
         return set()
     with writing(engine) as connection:
@@ -69,7 +72,10 @@ def renew(engine: Engine, fences: dict[Key, int], seconds: float) -> set[Key]:
             part = [(*key, fences[key]) for key in keys[start : start + 200]]
             rows = connection.execute(
                 update(_T)
-                .where(tuple_(_T.c.client_id, _T.c.connector, _T.c.module, _T.c.fence).in_(part))
+                .where(
+                    tuple_(_T.c.client_id, _T.c.connector, _T.c.module, _T.c.fence).in_(part),
+                    _T.c.expires_at.is_not(None),
+                )
                 .values(expires_at=expires)
                 .returning(_T.c.client_id, _T.c.connector, _T.c.module)
             )

@@ -106,7 +106,8 @@ class LeaseKeeper:
                 continue
             with self._guard:
                 for key in lost:
-                    self._held.pop(key, None)
+                    if self._held.get(key) == held[key]:  # else it was taken anew meanwhile
+                        del self._held[key]
 
 
 @dataclass

@@ -96,6 +96,7 @@ def test_a_holder_that_sleeps_beyond_its_lease_writes_nothing(
     deadline = time.monotonic() + 20
     while not asleep.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert asleep.exists(), own.log()
     time.sleep(1.2)
     sleeper = own.rows("SELECT run_id FROM sync_run")[0]["run_id"]
     for _ in range(3):

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from clientsync.config import reset_settings
-from clientsync.registry import all_tables
+from clientsync.registry import all_tables, load_dotted
 from clientsync.reports.workbook import write_workbook
 from clientsync.spec.module import TableSpec
 from clientsync.staged import Breach, StagedUnit
 from clientsync.sync import service
 from clientsync.sync.run import Run
-from clientsync.sync.services import Services, services_from_settings
+from clientsync.sync.services import Services, Validator, services_from_settings
 from clientsync.sync.signals import stopping_on_signals
 
 MODULES = ("return_register", "gstr2b", "ims", "notices")
@@ -77,17 +77,20 @@ def report(services: Services, command: Mapping[str, Any]) -> None:
 
 def oversleep(services: Services, command: Mapping[str, Any]) -> None:
     """Fetch and stage, then sleep beyond the lease without renewing it, then try to load."""
-    current = service.begin(services, service.plan(services, _selection()), kind="manual")
-    _without_renewal(current)
-    kept = services.validate
+    kept: Validator = load_dotted(services.settings.validator)
+    working: list[Run] = []
 
     def slow(units: Sequence[StagedUnit], tables: Mapping[str, TableSpec]) -> list[Breach]:
-        Path(command["asleep"]).touch()
-        while not Path(command["wake"]).exists():
-            time.sleep(0.02)
+        if units:  # none are given when the line warms the validator up
+            _without_renewal(working[0])
+            Path(command["asleep"]).touch()
+            while not Path(command["wake"]).exists():
+                time.sleep(0.02)
         return kept(units, tables)
 
     services.validator = slow
+    current = service.begin(services, service.plan(services, _selection()), kind="manual")
+    working.append(current)
     try:
         for _, _, units in service.work_items(current)[:1]:
             current.process(units)
