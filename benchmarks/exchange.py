@@ -22,7 +22,6 @@ from sqlalchemy import Engine, create_engine, event, func, select, text
 from benchmarks.figures import Figure
 from benchmarks.practice import SEED
 from clientsync.database import open_engine
-from clientsync.exchange.applying import apply
 from clientsync.exchange.capturing import record
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.documents import Document
@@ -100,7 +99,7 @@ def _way(urls: dict[str, str]) -> Iterator[Figure]:
     note = ", ".join(f"{name} {rate:,.0f}/s" for name, rate in rates.items())
     yield Figure("exchange: pack and upload, documents a second", len(bills) / (seconds["pack"] + seconds["upload"]),
                  PACK_LIMIT, True, SEED, note)  # fmt: skip
-    yield Figure("exchange: apply, documents a second", rates["apply"], APPLY_LIMIT, True, SEED, note)
+    yield Figure("exchange: take and apply, documents a second", rates["take"], APPLY_LIMIT, True, SEED, note)
     parts = (
         f"{whole:.1f} s; logical replication {replicated:.1f} s, COPY {copied:.1f} s; {len(bills):,} bills"
     )
@@ -140,13 +139,13 @@ def _fill(nodes: dict[str, Node], bills: list[dict[str, Any]]) -> None:
 
 def _phases(nodes: dict[str, Node], mailbox: Mailbox) -> dict[str, float]:
     store, office = nodes["S001"], nodes[HEAD_OFFICE]
-    seconds = dict.fromkeys(("pack", "upload", "download", "apply"), 0.0)
+    seconds = dict.fromkeys(("pack", "upload", "take"), 0.0)
 
     def timed(name: str, work: Any) -> int:
         began = time.perf_counter()
         done = work()
         seconds[name] += time.perf_counter() - began
-        return int(done) if isinstance(done, int) else 0
+        return int(done)
 
     lease = take_lease(store)
     check_restored(store, mailbox, lease)
@@ -154,8 +153,7 @@ def _phases(nodes: dict[str, Node], mailbox: Mailbox) -> dict[str, float]:
         timed("upload", lambda: upload(store, mailbox, lease, [HEAD_OFFICE]))
     give_back(store, lease)
     lease = take_lease(office)
-    timed("download", lambda: receive(office, mailbox, lease, ["S001"]))
-    timed("apply", lambda: apply(office, lease))
+    timed("take", lambda: receive(office, mailbox, lease, ["S001"]).applied)
     give_back(office, lease)
     with office.engine.connect() as connection:
         there = connection.execute(select(func.count()).select_from(retail.bill)).scalar_one()

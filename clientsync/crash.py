@@ -38,6 +38,7 @@ _EXCHANGE_COMMITS = (
     "rewind",
     "set_back",
     "settled",
+    "take",
     "take_over",
     "upload",
     "uploaded",

@@ -26,7 +26,7 @@ from clientsync.exchange.stored import document_of
 OPEN = ("RECEIVED", "BLOCKED", "QUARANTINED")
 _SOFTWARE = ("SCHEMA", "UNKNOWN_TYPE")
 """What a later version of this software may read: documents that are held for it are tried at every sync."""
-_REFUSALS = (DocumentRefused, IntegrityBroken, IntegrityError, DataError, ValueError, KeyError, TypeError)
+REFUSALS = (DocumentRefused, IntegrityBroken, IntegrityError, DataError, ValueError, KeyError, TypeError)
 
 
 @dataclass
@@ -54,6 +54,34 @@ class Verdict:
     reason: str = ""
     blocked_by: str = ""
     has_effect: bool = False
+
+
+@dataclass(frozen=True)
+class _Arrived:
+    """What a row of the inbox would say of a document that has just arrived."""
+
+    state: str = "RECEIVED"
+    code: str = ""
+
+
+_ARRIVED = _Arrived()
+
+
+def applied_at_once(
+    node: Node, connection: Connection, peer: str, documents: Sequence[Document], before: Sequence[int]
+) -> bool:
+    """Give all documents of an arriving batch their effect, with their marks; False when one cannot have it now.
+
+    Nothing of the peer may be open in the inbox. After False, or an error of ``REFUSALS``, the caller rolls back.
+    """
+    known = _known(node, connection, peer, documents, before)
+    held: dict[Key, str] = {}
+    verdicts = [_judged(node, _ARRIVED, one, known, held) for one in documents]
+    if not all(one.has_effect for one in verdicts):
+        return False
+    _give_effect(node, connection, verdicts)
+    _mark_all(connection, peer, verdicts, moment())
+    return True
 
 
 def apply(node: Node, lease: Lease) -> Counter[str]:
@@ -99,7 +127,7 @@ def _apply_peer(node: Node, lease: Lease, peer: str) -> Counter[str]:
         before = dict(held)
         try:
             found = _whole(node, lease, peer, epoch, seq, held)
-        except _REFUSALS:
+        except REFUSALS:
             held.clear()
             held.update(before)
             found = _one_by_one(node, lease, peer, epoch, seq, held)
@@ -110,12 +138,16 @@ def _apply_peer(node: Node, lease: Lease, peer: str) -> Counter[str]:
 def _whole(node: Node, lease: Lease, peer: str, epoch: int, seq: int, held: dict[Key, str]) -> list[Verdict]:
     with node.writing("apply", lease) as connection:
         read = _read(connection, peer, epoch, seq)
-        known = _known(node, connection, peer, read)
+        known = _known_of(node, connection, peer, read)
         verdicts = [_judged(node, row, document, known, held) for row, document in read]
-        for kind, documents in _runs(node, verdicts):
-            kind.adapter.apply(connection, [(one, kind.current(one)) for one in documents])
+        _give_effect(node, connection, verdicts)
         _settle(connection, peer, verdicts)
     return verdicts
+
+
+def _give_effect(node: Node, connection: Connection, verdicts: Iterable[Verdict]) -> None:
+    for kind, documents in _runs(node, verdicts):
+        kind.adapter.apply(connection, [(one, kind.current(one)) for one in documents])
 
 
 def _one_by_one(
@@ -124,7 +156,7 @@ def _one_by_one(
     verdicts = []
     with node.writing("apply", lease) as connection:
         read = _read(connection, peer, epoch, seq)
-        known = _known(node, connection, peer, read)
+        known = _known_of(node, connection, peer, read)
         for row, document in read:
             marks, versions = dict(known.marks), dict(known.versions)
             one = _judged(node, row, document, known, held)
@@ -133,7 +165,7 @@ def _one_by_one(
                 try:
                     with connection.begin_nested():
                         kind.adapter.apply(connection, [(one.document, kind.current(one.document))])
-                except _REFUSALS as error:
+                except REFUSALS as error:
                     known.marks, known.versions = marks, versions
                     one = Verdict(row, one.document, "QUARANTINED", *_why(error))
                     held[one.document.aggregate] = one.document.document_id
@@ -164,9 +196,14 @@ def _read(connection: Connection, peer: str, epoch: int, seq: int) -> list[_Read
     return [(row, document_of(row)) for row in rows]
 
 
-def _known(node: Node, connection: Connection, peer: str, read: Sequence[_Read]) -> Known:
-    known = Known(before={document.document_id: row.before for row, document in read})
-    documents = [document for _, document in read]
+def _known_of(node: Node, connection: Connection, peer: str, read: Sequence[_Read]) -> Known:
+    return _known(node, connection, peer, [one for _, one in read], [row.before for row, _ in read])
+
+
+def _known(
+    node: Node, connection: Connection, peer: str, documents: Sequence[Document], before: Sequence[int]
+) -> Known:
+    known = Known(before={one.document_id: last for one, last in zip(documents, before, strict=True)})
     marks = connection.execute(
         select(t.applied.c.document_id, t.applied.c.sha256, t.applied.c.has_effect).where(
             t.applied.c.origin == peer,
@@ -310,6 +347,10 @@ def _settle(connection: Connection, peer: str, verdicts: Sequence[Verdict]) -> N
                 settled_at="" if state in OPEN else at,
             )
         )
+    _mark_all(connection, peer, verdicts, at)
+
+
+def _mark_all(connection: Connection, peer: str, verdicts: Iterable[Verdict], at: str) -> None:
     done = [one.document for one in verdicts if one.has_effect]
     if done:
         mark(connection, peer, done, at)

@@ -1,19 +1,22 @@
 """Taking batches from the mailbox into the inbox: all of one batch with the place of its stream, in one transaction.
 
-A batch that is not what its sender signed is not taken and not answered; it is read again at the next sync, and at the
-second time the sender is asked to look. Whatever becomes of the documents, the place moves on: the inbox is durable.
+Where nothing of the sender waits, the documents have their effect in that same transaction; when one of them cannot,
+the batch is taken without, and what becomes of each is decided afterwards. A batch that is not what its sender signed
+is not taken and not answered; it is read again at the next sync, and at the second time the sender is asked to look.
+Whatever becomes of the documents, the place moves on: the inbox is durable.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import uuid4
 
 from sqlalchemy import Connection, insert, select, update
 
 from clientsync.database import insert_rows
 from clientsync.exchange import tables as t
-from clientsync.exchange.applying import OPEN
+from clientsync.exchange.applying import OPEN, REFUSALS, applied_at_once
 from clientsync.exchange.envelopes import Batch, EnvelopeBroken, Opened, opened
 from clientsync.exchange.mailbox import Mailbox
 from clientsync.exchange.nodes import Lease, Node, moment, note_error, peers_of
@@ -76,7 +79,19 @@ def _settled_until(connection: Connection, peer: str) -> tuple[int, int]:
     return (row.epoch, row.last_seq) if row else (0, 0)
 
 
-def receive(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) -> int:
+@dataclass(frozen=True)
+class Received:
+    """What was taken: documents in all, and those of them that had their effect at once."""
+
+    documents: int
+    applied: int
+
+
+class _NotAtOnce(Exception):
+    """Something of a batch cannot have its effect now."""
+
+
+def receive(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) -> Received:
     """Take every batch that waits, and return how many documents they held.
 
     Raises:
@@ -86,9 +101,12 @@ def receive(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) ->
     with node.engine.connect() as connection:
         keys = dict(connection.execute(select(t.peer.c.peer, t.peer.c.public_key)).all())
         rows = connection.execute(select(t.stream_in)).all()
+        stuck = set(
+            connection.execute(select(t.inbox.c.peer).where(t.inbox.c.state.in_(OPEN)).distinct()).scalars()
+        )
     places: dict[str, _Place] = {row.peer: (row.epoch, row.last_seq, row.last_hash) for row in rows}
     waiting = {peer: places.get(peer, (0, 0, "")) for peer in peers}
-    received = 0
+    received = applied = 0
     while waiting:
         news = mailbox.after(node.node_id, {peer: place[:2] for peer, place in waiting.items()})
         broken: set[str] = set()
@@ -109,12 +127,16 @@ def receive(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) ->
                 else:
                     _tell(node, mailbox, lease, batch, error)
                 continue
-            _take(node, lease, batch, found)
+            if batch.sender not in stuck and _take_applied(node, lease, batch, found):
+                applied += len(found.documents)
+            else:
+                _take(node, lease, batch, found)
+                stuck.add(batch.sender)
             waiting[batch.sender] = (batch.epoch, batch.seq, batch.hash)
             moved.add(batch.sender)
             received += len(found.documents)
         waiting = {peer: place for peer, place in waiting.items() if peer in moved - broken} | jumped
-    return received
+    return Received(received, applied)
 
 
 def _read(batch: Batch, body: bytes, place: _Place, public: str) -> Opened:
@@ -156,41 +178,59 @@ def _tell(node: Node, mailbox: Mailbox, lease: Lease, batch: Batch, error: Envel
 
 
 def _take(node: Node, lease: Lease, batch: Batch, found: Opened) -> None:
-    at = moment()
     with node.writing("receive", lease) as connection:
-        connection.execute(
-            insert(t.batch_in).values(
-                peer=batch.sender,
-                epoch=batch.epoch,
-                seq=batch.seq,
-                hash=batch.hash,
-                n=len(found.documents),
-                received_at=at,
-                load_id=found.load_id,
-                manifest=found.manifest,
+        _keep(connection, batch, found, moment(), state="RECEIVED", settled_at="")
+
+
+def _take_applied(node: Node, lease: Lease, batch: Batch, found: Opened) -> bool:
+    """Take a batch and give all of it its effect in one transaction; False, and nothing written, if it cannot be."""
+    at = moment()
+    try:
+        with node.writing("take", lease) as connection:
+            if not applied_at_once(node, connection, batch.sender, found.documents, found.before):
+                raise _NotAtOnce
+            _keep(connection, batch, found, at, state="APPLIED", settled_at=at)
+    except (_NotAtOnce, *REFUSALS):
+        return False
+    return True
+
+
+def _keep(
+    connection: Connection, batch: Batch, found: Opened, at: str, *, state: str, settled_at: str
+) -> None:
+    """Write a batch and its documents down, and let the place of its stream move on."""
+    connection.execute(
+        insert(t.batch_in).values(
+            peer=batch.sender,
+            epoch=batch.epoch,
+            seq=batch.seq,
+            hash=batch.hash,
+            n=len(found.documents),
+            received_at=at,
+            load_id=found.load_id,
+            manifest=found.manifest,
+        )
+    )
+    insert_rows(
+        connection,
+        t.inbox,
+        ("peer", "epoch", "seq", "idx", "before", "state", "received_at", "settled_at", *DOCUMENT_FIELDS),
+        [
+            (
+                batch.sender,
+                batch.epoch,
+                batch.seq,
+                idx,
+                previous,
+                state,
+                at,
+                settled_at,
+                *values_of(one),
             )
-        )
-        insert_rows(
-            connection,
-            t.inbox,
-            ("peer", "epoch", "seq", "idx", "before", "state", "received_at", *DOCUMENT_FIELDS),
-            [
-                (
-                    batch.sender,
-                    batch.epoch,
-                    batch.seq,
-                    idx,
-                    previous,
-                    "RECEIVED",
-                    at,
-                    *values_of(one),
-                )
-                for idx, (one, previous) in enumerate(zip(found.documents, found.before, strict=True))
-            ],
-        )
-        values = {"epoch": batch.epoch, "last_seq": batch.seq, "last_hash": batch.hash}
-        done = connection.execute(
-            update(t.stream_in).where(t.stream_in.c.peer == batch.sender).values(**values)
-        )
-        if not done.rowcount:
-            connection.execute(insert(t.stream_in).values(peer=batch.sender, **values))
+            for idx, (one, previous) in enumerate(zip(found.documents, found.before, strict=True))
+        ],
+    )
+    values = {"epoch": batch.epoch, "last_seq": batch.seq, "last_hash": batch.hash}
+    done = connection.execute(update(t.stream_in).where(t.stream_in.c.peer == batch.sender).values(**values))
+    if not done.rowcount:
+        connection.execute(insert(t.stream_in).values(peer=batch.sender, **values))

@@ -6,6 +6,7 @@ cannot be applied. A peer of another major version, or a database whose place an
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from socket import gethostname
@@ -136,12 +137,19 @@ def _sync(
             _note_failure(node, lease, name, error.message)
         progress(name, result.counts.get(name, 0))
 
+    states: Counter[str] = Counter()
+
+    def receiving() -> int:
+        took = receive(node, mailbox, lease, fitting)
+        states["APPLIED"] += took.applied
+        return took.documents
+
     def applying() -> int:
-        states = apply(node, lease)
-        result.states.update(states)
+        states.update(apply(node, lease))
+        result.states.update(+states)
         return states["APPLIED"]
 
-    phase("receive", lambda: receive(node, mailbox, lease, fitting), may_fail=True)
+    phase("receive", receiving, may_fail=True)
     phase("apply", applying, may_fail=True)
     check_loads(node, lease)
     phase("answer", lambda: answer(node, mailbox, lease), may_fail=True)

@@ -25,7 +25,7 @@ from connectors.retail import tables as retail
 from tests.support.exchange_world import World, bill
 
 STORE_POINTS = ("pack", "upload", "uploaded", "restore")
-OFFICE_POINTS = ("receive", "apply", "acks", "answered", "handshake")
+OFFICE_POINTS = ("take", "receive", "apply", "acks", "answered", "handshake")
 CASES = [
     (name, f"exchange_{commit}_{side}")
     for name, commits in (("S1", STORE_POINTS), (HEAD_OFFICE, OFFICE_POINTS))
@@ -73,8 +73,10 @@ def test_a_sync_that_is_killed_goes_on_where_it_was(
     for number in range(3):
         world.bill("S1", f"S1-{number}")
     node = world.nodes["S1"]
-    with node.writing("request") as connection:  # a poisoned bill among them
-        record(node, connection, "bill", "S1-9", bill("S1", "S1-9", tender=1))
+    is_smooth = point.startswith("exchange_take_")
+    if not is_smooth:
+        with node.writing("request") as connection:  # a poisoned bill among them
+            record(node, connection, "bill", "S1-9", bill("S1", "S1-9", tender=1))
     if name == HEAD_OFFICE:
         one_sync(world, urls, "S1")
     assert one_sync(world, urls, name, point) == -9
@@ -83,15 +85,14 @@ def test_a_sync_that_is_killed_goes_on_where_it_was(
         world.free(one)
         assert not sync(world.nodes[one], boxes[one]).failures
     assert sorted(row["number"] for row in world.rows(HEAD_OFFICE, retail.bill)) == ["S1-0", "S1-1", "S1-2"]
-    assert {row["key"]: row["state"] for row in world.rows(HEAD_OFFICE, t.inbox)} == {
-        **{f"S1-{number}": "APPLIED" for number in range(3)},
-        "S1-9": "QUARANTINED",
-    }
-    assert len(world.rows(HEAD_OFFICE, t.inbox)) == 4
+    assert sorted((row["key"], row["state"]) for row in world.rows(HEAD_OFFICE, t.inbox)) == [
+        *((f"S1-{number}", "APPLIED") for number in range(3)),
+        *([] if is_smooth else [("S1-9", "QUARANTINED")]),
+    ]
     assert boxes["S1"].newest("S1", [HEAD_OFFICE])[HEAD_OFFICE].epoch == 1
     for box in boxes.values():
         box.close()
-    assert {one["status"] for one in sent(node)} == {"PROCESSED", "ERROR"}
+    assert {one["status"] for one in sent(node)} == {"PROCESSED"} | (set() if is_smooth else {"ERROR"})
 
 
 @pytest.mark.parametrize(

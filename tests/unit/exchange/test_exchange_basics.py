@@ -132,7 +132,7 @@ def test_a_second_sync_without_change_writes_no_batch_and_no_answer(world: World
     world.fuse.passed.clear()
     world.rounds(1)
     done = {name.removeprefix("exchange_").rsplit("_", 1)[0] for name in world.fuse.passed}
-    assert not done & {"receive", "apply", "answered", "collect", "uploaded"}
+    assert not done & {"take", "receive", "apply", "answered", "collect", "uploaded"}
 
 
 def test_two_syncs_of_one_node_at_once_are_one_and_a_clear_refusal(world: World) -> None:
@@ -206,3 +206,57 @@ def test_what_the_sender_owns_and_a_document_needs_is_asked_for_once(world: Worl
     assert asked == ["send"]
     assert world.inbox(HEAD_OFFICE) == {"S1-1": "BLOCKED"}
     assert "NOT_SENT" in {one["code"] for one in errors_of(node.engine)}
+
+
+def poison(world: World, number: str) -> None:
+    """Let the store send a bill that the head office refuses: paid and owed differ."""
+    node = world.nodes["S1"]
+    with node.writing("request") as connection:
+        record(node, connection, "bill", number, bill("S1", number, tender=1))
+
+
+def commits(world: World) -> list[str]:
+    """Return what the head office committed since the last look, of taking and applying."""
+    names = [name.removeprefix("exchange_") for name in world.fuse.passed]
+    world.fuse.passed.clear()
+    found = [name.removesuffix("_after") for name in names if name.endswith("_after")]
+    return [name for name in found if name in ("take", "receive", "apply")]
+
+
+def test_a_batch_without_trouble_is_taken_and_applied_in_one_commit(world: World) -> None:
+    world.item("I1")
+    world.bill("S1", "S1-1")
+    world.sync("S1")
+    commits(world)
+    result = world.sync(HEAD_OFFICE)
+    assert commits(world) == ["take"]
+    assert (result.counts["receive"], result.counts["apply"], result.states) == (1, 1, {"APPLIED": 1})
+    (row,) = world.rows(HEAD_OFFICE, t.inbox)
+    assert row["state"] == "APPLIED"
+    assert row["settled_at"] == row["received_at"] != ""
+
+
+def test_a_batch_with_one_poisoned_document_is_taken_first_and_decided_one_by_one(world: World) -> None:
+    world.item("I1")
+    world.bill("S1", "S1-1")
+    poison(world, "S1-2")
+    world.sync("S1")
+    commits(world)
+    result = world.sync(HEAD_OFFICE)
+    assert commits(world) == ["receive", "apply"]
+    assert result.states == {"APPLIED": 1, "QUARANTINED": 1}
+    assert world.inbox(HEAD_OFFICE) == {"S1-1": "APPLIED", "S1-2": "QUARANTINED"}
+
+
+def test_while_something_of_a_sender_is_open_its_batches_are_taken_before_they_are_applied(
+    world: World,
+) -> None:
+    world.item("I1")
+    poison(world, "S1-1")
+    world.rounds(1)
+    world.bill("S1", "S1-2")
+    world.sync("S1")
+    commits(world)
+    world.sync(HEAD_OFFICE)
+    assert commits(world)[:1] == ["receive"]
+    assert world.inbox(HEAD_OFFICE) == {"S1-1": "QUARANTINED", "S1-2": "APPLIED"}

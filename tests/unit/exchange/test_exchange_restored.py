@@ -69,8 +69,8 @@ def test_a_head_office_that_was_restored_takes_again_what_it_lost_and_processed_
     assert sent(world.nodes["S1"])[0]["status"] == "PROCESSED"
     world.restore(HEAD_OFFICE, copy)
     assert not bills(world)
-    world.fuse.stop_at = "exchange_receive_before"
-    with pytest.raises(BaseException, match="exchange_receive_before"):
+    world.fuse.stop_at = "exchange_take_before"
+    with pytest.raises(BaseException, match="exchange_take_before"):
         world.sync(HEAD_OFFICE)
     world.free(HEAD_OFFICE)
     world.sync("S1")
