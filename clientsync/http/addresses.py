@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import httpx
 
-from clientsync.errors import ForbiddenHost, SourceUnavailable
+from clientsync.errors import ForbiddenHost, NotConnected
 
 _PORTS = {"https": 443, "http": 80}
 _PLAIN_URL = re.compile(r"https?://[!-\[\]-~]+")  # printable ASCII without blank and backslash
@@ -84,12 +84,12 @@ class AllowList:
 
         Raises:
             ForbiddenHost: the name leads to an address that is not public.
-            SourceUnavailable: the name has no address now.
+            NotConnected: the name has no address now; nothing was sent.
         """
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            raise SourceUnavailable("The host's name could not be resolved.") from None
+            raise NotConnected("The host's name could not be resolved.") from None
         addresses = [str(entry[4][0]) for entry in found]
         loopback_is_meant = self._allow_loopback and host in _LOOPBACK
         for text in addresses:
@@ -99,7 +99,7 @@ class AllowList:
             if not is_public(address):
                 raise ForbiddenHost("The host's name leads to an address that is not public.")
         if not addresses:
-            raise SourceUnavailable("The host's name has no address.")
+            raise NotConnected("The host's name has no address.")
         return addresses[0]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clientsync.errors import ForbiddenHost, SourceUnavailable
+from clientsync.errors import ForbiddenHost, NotConnected
 from clientsync.http.addresses import AllowList, is_public
 
 ALLOWED = AllowList(["https://api.provider.in/gst", "https://files.provider.in:8443"])
@@ -149,7 +149,7 @@ def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch: pytest
     monkeypatch.setattr(socket, "getaddrinfo", answers("8.8.8.8"))
     assert ALLOWED.resolve("api.provider.in", 443) == "8.8.8.8"
     monkeypatch.setattr(socket, "getaddrinfo", answers())
-    with pytest.raises(SourceUnavailable):
+    with pytest.raises(NotConnected):
         ALLOWED.resolve("api.provider.in", 443)
 
 

@@ -21,6 +21,7 @@ from clientsync.errors import (
     BadRequest,
     ContractChanged,
     ForbiddenHost,
+    NotConnected,
     RateLimited,
     ResponseTooLarge,
     SessionExpired,
@@ -199,17 +200,17 @@ def test_a_stall_after_the_headers_ends_at_the_deadline(wire: Any, make_client: 
 # --- connections -----------------------------------------------------------------------------------
 
 
-def test_a_refused_connection_is_unavailable(make_client: Any) -> None:
+def test_a_refused_connection_says_that_nothing_was_sent(make_client: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         base = f"http://127.0.0.1:{listener.getsockname()[1]}"
     client = make_client(base_url=base, allowed=AllowList([base], allow_loopback=True))
-    with pytest.raises(SourceUnavailable):
+    with pytest.raises(NotConnected):
         client.send("GET", "/x")
 
 
-def test_a_name_without_an_address_is_unavailable(make_client: Any) -> None:
+def test_a_name_without_an_address_says_that_nothing_was_sent(make_client: Any) -> None:
     base = "https://nowhere.invalid"
-    with pytest.raises(SourceUnavailable, match="resolved"):
+    with pytest.raises(NotConnected, match="resolved"):
         make_client(base_url=base, allowed=AllowList([base])).send("GET", "/x")
 
 
