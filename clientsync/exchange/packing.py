@@ -29,7 +29,8 @@ from clientsync.exchange.envelopes import body_of, chunks, sealed
 from clientsync.exchange.nodes import Lease, Node, moment, note_error
 from clientsync.exchange.stored import DOCUMENT_FIELDS, document_of, values_of
 
-EVENTS_AT_ONCE = 10_000
+EVENTS_AT_ONCE = 2_500
+"""Events of one transaction; a sync packs and sends as many such parts as there are."""
 
 
 def pack(node: Node, lease: Lease) -> int:

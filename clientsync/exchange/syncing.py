@@ -158,17 +158,31 @@ def _sync(
     settle(node, mailbox, lease)
     phase("pack", lambda: pack(node, lease))
     phase("load", lambda: advance(node, lease, fitting))
-    try:
-        phase("upload", lambda: upload(node, mailbox, lease, fitting))
-    except ForkFound:
-        check_restored(node, mailbox, lease)
-        phase("upload", lambda: upload(node, mailbox, lease, fitting))
+    phase("upload", lambda: _send(node, mailbox, lease, fitting, result))
     _ask_for_missing(node, mailbox, lease)
     watch(node, lease, beats)
     _beat(node, mailbox)
     with reading(node.engine) as connection:
         statement = select(func.count()).select_from(t.inbox).where(t.inbox.c.state.in_(OPEN))
         result.held = int(connection.execute(statement).scalar_one())
+
+
+def _send(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str], result: SyncResult) -> int:
+    """Bring what is packed, then pack and bring what is left, part by part; return how many documents were brought.
+
+    So the first documents of a store that was offline for days arrive while the last ones are still being packed.
+    """
+    sent, packed = 0, result.counts["pack"]
+    while True:
+        try:
+            sent += upload(node, mailbox, lease, peers)
+        except ForkFound:
+            check_restored(node, mailbox, lease)
+            sent += upload(node, mailbox, lease, peers)
+        packed = pack(node, lease) if packed else 0
+        if not packed:
+            return sent
+        result.counts["pack"] += packed
 
 
 def _note_failure(node: Node, lease: Lease, name: str, reason: str) -> None:

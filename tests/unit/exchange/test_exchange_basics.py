@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from clientsync.errors import AlreadyRunning, ExchangeRefused, InvalidInput
+from clientsync.exchange import packing
 from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import record, remove
 from clientsync.exchange.catalogue import HEAD_OFFICE
@@ -260,3 +261,16 @@ def test_while_something_of_a_sender_is_open_its_batches_are_taken_before_they_a
     world.sync(HEAD_OFFICE)
     assert commits(world)[:1] == ["receive"]
     assert world.inbox(HEAD_OFFICE) == {"S1-1": "QUARANTINED", "S1-2": "APPLIED"}
+
+
+def test_one_sync_sends_everything_however_long_the_store_was_offline(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "EVENTS_AT_ONCE", 2)
+    world.item("I1")
+    for number in range(5):
+        world.bill("S1", f"S1-{number}")
+    result = world.sync("S1")
+    assert (result.counts["pack"], result.counts["upload"]) == (5, 5)
+    assert {one["status"] for one in sent(world.nodes["S1"])} == {"UPLOADED"}
+    assert world.sync(HEAD_OFFICE).counts["apply"] == 5
