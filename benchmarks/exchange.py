@@ -1,8 +1,10 @@
 """Documents between head office and stores: each phase, the whole way, and the same rows by PostgreSQL itself.
 
-The whole way is one store's day to the head office, all three databases on one PostgreSQL: pack, upload, receive and
-verify, apply. Beside it, in the same run, the same business rows through logical replication between two databases, and
-through plain COPY. The scale is many stores on SQLite with few documents each.
+The whole way is one store's day to the head office, all three databases on one PostgreSQL: the store packs and uploads
+while the head office receives, verifies and applies, each in a process of its own, as sender and receiver of logical
+replication are. The day is sold bill by bill, each in a transaction of its own. Beside it, in the same run, the same
+business rows through logical replication between two databases, and through plain COPY. The scale is many stores on
+SQLite with few documents each.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,7 @@ from clientsync.exchange.packing import pack
 from clientsync.exchange.receiving import receive
 from clientsync.exchange.rights import prepare_mailbox
 from clientsync.exchange.sending import check_restored, upload
+from clientsync.exchange.syncing import sync
 from connectors.retail import tables as retail
 from connectors.retail.catalogue import catalogue
 from simulators.retail.shops import Retailer
@@ -45,6 +49,8 @@ LOADED = 100_000
 WAY_LIMIT, FLAT_LIMIT, PACK_LIMIT, APPLY_LIMIT = 0.30, 1.20, 5_000.0, 3_000.0
 LOAD_LIMIT, IDLE_LIMIT, IDLE_STATEMENTS = 180.0, 1.0, 20.0
 PATIENCE = 300
+GLANCE = 0.05
+"""Seconds that the head office waits when nothing has come."""
 
 
 def measure() -> Iterator[Figure]:
@@ -86,22 +92,25 @@ def _way(urls: dict[str, str]) -> Iterator[Figure]:
     mailbox = open_mailbox(urls["web"])
     prepare_mailbox(mailbox.engine)
     with Retailer(Path(tempfile.mkdtemp(prefix="exchange-bench")), 1, SEED) as source:
-        bills = _bills(source, "S001", BILLS)
-    _fill(nodes, bills)
-    replicated = _replicated(urls)
-    copied = _copied(engines["S001"])
+        days = _bills(source, "S001", 2 * BILLS)
+    bills = days[:BILLS]
+    _items(nodes[HEAD_OFFICE])
+    _fill(nodes["S001"], bills)
+    replicated, copied = _replicated(urls), _copied(engines["S001"])
     gc.collect()
     gc.freeze()  # as the command does: what is imported is never garbage
     seconds = _phases(nodes, mailbox)
     gc.unfreeze()
-    whole = sum(seconds.values())
+    _fill(nodes["S001"], days[BILLS:])
+    whole = _both_at_work(urls, nodes)
     rates = {name: len(bills) / value for name, value in seconds.items()}
     note = ", ".join(f"{name} {rate:,.0f}/s" for name, rate in rates.items())
     yield Figure("exchange: pack and upload, documents a second", len(bills) / (seconds["pack"] + seconds["upload"]),
                  PACK_LIMIT, True, SEED, note)  # fmt: skip
     yield Figure("exchange: take and apply, documents a second", rates["take"], APPLY_LIMIT, True, SEED, note)
     parts = (
-        f"{whole:.1f} s; logical replication {replicated:.1f} s, COPY {copied:.1f} s; {len(bills):,} bills"
+        f"{whole:.1f} s, one phase after the other {sum(seconds.values()):.1f} s; "
+        f"logical replication {replicated:.1f} s, COPY {copied:.1f} s; {len(bills):,} bills"
     )
     yield Figure(
         "exchange: whole way, of logical replication", replicated / whole, WAY_LIMIT, True, SEED, parts
@@ -118,15 +127,7 @@ def _bills(retailer: Retailer, store: str, number: int) -> list[dict[str, Any]]:
     ]
 
 
-def _fill(nodes: dict[str, Node], bills: list[dict[str, Any]]) -> None:
-    """Put the bills into the store's tables with their events, and the items into the head office's."""
-    store, office = nodes["S001"], nodes[HEAD_OFFICE]
-    kind = store.catalogue.known("bill")
-    written = [(Document("", "", "bill", 1, "upsert", one["number"], 0, "", "", ""), one) for one in bills]
-    with store.writing("request") as connection:
-        kind.adapter.apply(connection, written)
-        for one in bills:
-            record(store, connection, "bill", one["number"], one)
+def _items(office: Node) -> None:
     with office.writing("request") as connection:
         connection.execute(
             retail.item.insert(),
@@ -135,6 +136,16 @@ def _fill(nodes: dict[str, Node], bills: list[dict[str, Any]]) -> None:
                 for number in range(ITEMS)
             ],
         )
+
+
+def _fill(store: Node, bills: list[dict[str, Any]]) -> None:
+    """Put bills into the store's tables with their events."""
+    kind = store.catalogue.known("bill")
+    written = [(Document("", "", "bill", 1, "upsert", one["number"], 0, "", "", ""), one) for one in bills]
+    with store.writing("request") as connection:
+        kind.adapter.apply(connection, written)
+        for one in bills:
+            record(store, connection, "bill", one["number"], one)
 
 
 def _phases(nodes: dict[str, Node], mailbox: Mailbox) -> dict[str, float]:
@@ -155,11 +166,58 @@ def _phases(nodes: dict[str, Node], mailbox: Mailbox) -> dict[str, float]:
     lease = take_lease(office)
     timed("take", lambda: receive(office, mailbox, lease, ["S001"]).applied)
     give_back(office, lease)
-    with office.engine.connect() as connection:
-        there = connection.execute(select(func.count()).select_from(retail.bill)).scalar_one()
-    if there != BILLS:
-        raise RuntimeError(f"{there} of {BILLS} bills arrived")
+    if _arrived(office.engine) != BILLS:
+        raise RuntimeError(f"{_arrived(office.engine)} of {BILLS} bills arrived")
     return seconds
+
+
+def _arrived(office: Engine) -> int:
+    with office.connect() as connection:
+        return int(connection.execute(select(func.count()).select_from(retail.bill)).scalar_one())
+
+
+def _both_at_work(urls: dict[str, str], nodes: dict[str, Node]) -> float:
+    """Return the seconds from the first of a day's bills to the last one at the head office."""
+    before = _arrived(nodes[HEAD_OFFICE].engine)
+    spawned = get_context("spawn")
+    ready, begin = spawned.Barrier(3), spawned.Event()
+    sides = [
+        spawned.Process(
+            target=_at_work,
+            args=(urls[place], urls["web"], name, nodes[name].signer.private, ready, begin, until),
+        )
+        for place, name, until in (("store", "S001", 0), ("office", HEAD_OFFICE, before + BILLS))
+    ]
+    for side in sides:
+        side.start()
+    ready.wait(PATIENCE)
+    began = time.perf_counter()
+    begin.set()
+    for side in sides:
+        side.join(PATIENCE)
+    seconds = time.perf_counter() - began
+    if any(side.exitcode for side in sides) or _arrived(nodes[HEAD_OFFICE].engine) != before + BILLS:
+        raise RuntimeError("the second day did not arrive")
+    return seconds
+
+
+def _at_work(url: str, web: str, name: str, private: bytes, ready: Any, begin: Any, until: int) -> None:
+    """Sync one node: a store once, the head office until it has as many bills as it is told."""
+    engine, mailbox = open_engine(url), open_mailbox(web)
+    node = Node(engine, name, catalogue(), Signer(private))
+    mailbox.newest(name, [])
+    gc.collect()
+    gc.freeze()
+    ready.wait(PATIENCE)
+    begin.wait(PATIENCE)
+    while True:
+        result = sync(node, mailbox)
+        if _arrived(engine) >= until:
+            break
+        if not result.counts["receive"]:
+            time.sleep(GLANCE)
+    mailbox.close()
+    engine.dispose()
 
 
 _SOLD = """

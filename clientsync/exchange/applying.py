@@ -8,7 +8,7 @@ versions of the same object, and documents that need it. All else is applied.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,12 +75,14 @@ def applied_at_once(
     Nothing of the peer may be open in the inbox. After False, or an error of ``REFUSALS``, the caller rolls back.
     """
     known = _known(node, connection, peer, documents, before)
+    seen = set(known.versions)
     held: dict[Key, str] = {}
     verdicts = [_judged(node, _ARRIVED, one, known, held) for one in documents]
     if not all(one.has_effect for one in verdicts):
         return False
     _give_effect(node, connection, verdicts)
-    _mark_all(connection, peer, verdicts, moment())
+    mark(connection, peer, documents, moment())
+    _note_versions(connection, peer, documents, seen)
     return True
 
 
@@ -347,10 +349,6 @@ def _settle(connection: Connection, peer: str, verdicts: Sequence[Verdict]) -> N
                 settled_at="" if state in OPEN else at,
             )
         )
-    _mark_all(connection, peer, verdicts, at)
-
-
-def _mark_all(connection: Connection, peer: str, verdicts: Iterable[Verdict], at: str) -> None:
     done = [one.document for one in verdicts if one.has_effect]
     if done:
         mark(connection, peer, done, at)
@@ -391,10 +389,10 @@ def _before(row: Any) -> tuple[str, str, str]:
 
 def see(connection: Connection, peer: str, documents: Iterable[Document]) -> None:
     """Note the newest versions of objects of a sender."""
-    newest = {one.aggregate: one for one in documents}
-    wanted: dict[str, list[str]] = defaultdict(list)
-    for doc_type, key in newest:
-        wanted[doc_type].append(key)
+    newest = list(documents)
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for one in newest:
+        wanted[one.doc_type].add(one.key)
     there: set[Key] = set()
     for doc_type, keys in wanted.items():
         rows = connection.execute(
@@ -403,6 +401,12 @@ def see(connection: Connection, peer: str, documents: Iterable[Document]) -> Non
             )
         )
         there |= {(doc_type, key) for key in rows.scalars()}
+    _note_versions(connection, peer, newest, there)
+
+
+def _note_versions(connection: Connection, peer: str, documents: Iterable[Document], there: Set[Key]) -> None:
+    """Write the newest versions of objects of a sender; those in ``there`` have a row already."""
+    newest = {one.aggregate: one for one in documents}
     insert_rows(
         connection,
         t.seen,

@@ -7,10 +7,9 @@ and sent; nothing is written out again to be verified.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
 import orjson
@@ -77,8 +76,7 @@ def document_id(origin: str, doc_type: str, key: str, version: int) -> str:
     return str(uuid5(NAMESPACE_URL, canonical_of_exact([origin, doc_type, key, version])))
 
 
-@dataclass(frozen=True)
-class Control:
+class Control(NamedTuple):
     """What a document adds to the control totals of its business day.
 
     Attributes:
@@ -107,8 +105,7 @@ class Control:
         return [self.quantity, self.net, self.tax, self.tender]
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """One version of an object as it is sent.
 
     Attributes:
@@ -129,7 +126,7 @@ class Document:
     text: str
     sha256: str
     deps: tuple[tuple[str, str], ...] = ()
-    control: Control = field(default_factory=Control)
+    control: Control = Control()
 
     @property
     def aggregate(self) -> tuple[str, str]:
