@@ -28,6 +28,7 @@ from clientsync.database import reading, writing
 from clientsync.errors import (
     AccountLocked,
     CaptchaRequired,
+    ContractChanged,
     DualLogin,
     IntegrityBroken,
     MissingSecret,
@@ -60,7 +61,11 @@ FAILURES_BEFORE_REST = 3
 REST = timedelta(hours=1)
 DUAL_LOGIN_REST = timedelta(minutes=15)
 """How long somebody else who is logged in is left alone."""
-_REJECTED, _EXPIRED = "r:", "e:"
+_REJECTED, _EXPIRED, _UNCLEAR = "r:", "e:", "u:"
+_WORDS_UNKNOWN = (
+    "The portal answered the log-in in words that are not known; the password is not sent again until a person says "
+    "that it is right."
+)
 _NOT_JUDGED = (
     CaptchaRequired,
     DualLogin,
@@ -247,7 +252,8 @@ class LoginBook:
 
         Raises:
             AccountLocked: the portal has locked the account, or one more refusal comes too near to it.
-            PasswordRejected: the portal has refused this very password for this user before.
+            PasswordRejected: the portal has refused this very password for this user before, or answered it in
+                words that nobody knows.
             PasswordExpired: the portal has called this very password expired before.
         """
         row = self._row()
@@ -264,6 +270,13 @@ class LoginBook:
             raise PasswordRejected("The portal has refused the stored password; it is not sent again.")
         if hmac.compare_digest(marked, self._mark(_EXPIRED, password)):
             raise PasswordExpired("The portal wants a new password; the old one is not sent again.")
+        if hmac.compare_digest(marked, self._mark(_UNCLEAR, password)):
+            raise PasswordRejected(_WORDS_UNKNOWN)
+
+    def trust(self) -> None:
+        """Let a password that was answered in unknown words be sent once more: a person says that it is right."""
+        if str(self._row().get("rejected_mark") or "").startswith(_UNCLEAR):
+            self._write(rejected_mark="")
 
     @contextmanager
     def attempt(self, password: str) -> Iterator[None]:
@@ -283,6 +296,9 @@ class LoginBook:
         except PasswordRejected:
             self._write(rejected_mark=self._mark(_REJECTED, password))
             raise
+        except ContractChanged as error:
+            self._write(rejected_mark=self._mark(_UNCLEAR, password))
+            raise PasswordRejected(_WORDS_UNKNOWN, source_code=error.source_code) from error
         except PasswordExpired:
             self._write(**kept, rejected_mark=self._mark(_EXPIRED, password))
             raise

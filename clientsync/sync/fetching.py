@@ -22,6 +22,7 @@ from clientsync.errors import (
     Scope,
     StopRequested,
     SyncError,
+    TruncatedResponse,
     WaitingSource,
 )
 from clientsync.outcomes import Outcome
@@ -403,7 +404,10 @@ def _further_pages(
             break
         if len(pages) >= MAX_PAGES:
             raise ContractChanged(f"The pages of {section.endpoint} do not end.")
-        newest = session.ask(replace(question, params={**question.params, **params}, token=None))
+        try:
+            newest = session.ask(replace(question, params={**question.params, **params}, token=None))
+        except NoData as error:
+            raise TruncatedResponse("A later page of the list says that there is nothing.") from error
         pages.append(newest)
     return pages
 

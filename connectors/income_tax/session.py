@@ -99,6 +99,8 @@ class IncomeTaxSession(PortalClient[IncomeTaxTokens]):
             SourceError: as its class says.
         """
         check_kind(kind)
+        if kind == "password":
+            self._book.trust()
         meter = CallMeter()
         with counted(PORTAL, meter):
             self._live(meter)

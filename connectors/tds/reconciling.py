@@ -104,6 +104,11 @@ _HELD = SyncQuarantine.__table__  # type: ignore[attr-defined]
 _DEMAND_TABLES = (outstanding_demand.DEMANDS, outstanding_demand.QUARTERS, outstanding_demand.DEFAULTS)
 
 Values = dict[str, Any]
+OLD_ACT_ONLY = {
+    "outstanding_demand": "Statements under the Act of 2025 are filed, and their demand is read from no portal yet.",
+    "notices": "Statements under the Act of 2025 are filed, and what TRACES says of them is read from no portal yet.",
+}
+"""Modules of which only the portal of the old Act is known, with what they lack of a client that files under the new."""
 Place = tuple[Quarter, str]
 """Quarter and old form name of a statement."""
 
@@ -168,7 +173,7 @@ class _Reader:
             certificate_uses=self.certificate_uses(deductees, issued, filed),
             default_counts=self.default_counts(),
             due_extensions=_extensions(),
-            states=self.states(profiles, filed),
+            states=self.states(profiles, filed, statements),
         )
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -335,6 +340,9 @@ class _Reader:
     def statements(self) -> tuple[Statement, ...]:
         """Return the filed statements; of what the e-filing portal calls filed or accepted nothing more is known."""
         found: list[Statement] = []
+        tax: Counter[Place] = Counter()
+        for one in self.rows(FILE_DEDUCTEE):
+            tax[Quarter.parse(one["period"]), one["section"]] += one["tax_paise"]
         for row in self.rows(return_summary.STATEMENTS):
             word = StatementStatus.FILED if row["status"] in EFILING_STATUSES else row["status"]
             if word not in set(StatementStatus):
@@ -351,6 +359,7 @@ class _Reader:
                     StatementStatus(word),
                     row["filed_on"],
                     row["processed_on"],
+                    tax.get((Quarter.parse(row["period"]), _old_form(row["form"]))),
                 )
             )
         return tuple(found)
@@ -557,7 +566,7 @@ class _Reader:
                 row["valid_from_on"],
                 row["valid_to_on"],
                 row["verified_on"],
-                row["cancelled_on"],
+                row["cancelled_on"] or _withdrawn_on(row),
             )
             for row in self.rows(certificates.CERTIFICATES)
         )
@@ -599,7 +608,9 @@ class _Reader:
 
     # --- coverage -----------------------------------------------------------------------------------------------------
 
-    def states(self, profiles: Sequence[FormProfile], filed: set[Place]) -> tuple[ModuleState, ...]:
+    def states(
+        self, profiles: Sequence[FormProfile], filed: set[Place], statements: Sequence[Statement]
+    ) -> tuple[ModuleState, ...]:
         """Return how each module ended: its newest units in the ledger, and for files the files themselves."""
         held = self._held()
         newest = self._newest_units()
@@ -618,16 +629,31 @@ class _Reader:
                     for _ in sorted(lacking)
                 ]
             if states:
-                joined = of_units(self.client_id, module, states)
-                found.append(_short_by(joined, held[module] + self.unplaced[module]))
-        return (*found, *self._file_state(filed, held[STATEMENTS_MODULE]))
+                joined = _short_by(
+                    of_units(self.client_id, module, states), held[module] + self.unplaced[module]
+                )
+                is_half = module in OLD_ACT_ONLY and any(quarter.act == "2025" for quarter, _ in filed)
+                found.append(replace(joined, lacks=OLD_ACT_ONLY[module]) if is_half else joined)
+        return (*found, *self._file_state(filed, held[STATEMENTS_MODULE], statements))
 
-    def _file_state(self, filed: set[Place], held: int) -> tuple[ModuleState, ...]:
+    def _file_state(
+        self, filed: set[Place], held: int, statements: Sequence[Statement]
+    ) -> tuple[ModuleState, ...]:
+        corrections = sum(
+            one.is_correction and one.status is not StatementStatus.REJECTED for one in statements
+        )
+        lacks = (
+            f"{corrections} corrections were filed, and only regular statements are read."
+            if corrections
+            else ""
+        )
         have = {(Quarter.parse(row["period"]), row["section"]) for row in self.rows(STATEMENT_FILE)}
         if not have:
             return ()
         wanted = len(filed | have) + held
-        return (ModuleState(self.client_id, STATEMENTS_MODULE, Outcome.LOADED, len(have), wanted),)
+        return (
+            ModuleState(self.client_id, STATEMENTS_MODULE, Outcome.LOADED, len(have), wanted, lacks=lacks),
+        )
 
     def _quarters_due(self, profiles: Sequence[FormProfile]) -> Iterable[Quarter]:
         if not profiles:
@@ -707,6 +733,16 @@ def _money(snapshot: DemandSnapshot) -> tuple[Any, ...]:
 def _since(setting: Any, form: str) -> Quarter:
     label = setting.get(form, "") if isinstance(setting, Mapping) else setting
     return Quarter.parse(str(label)) if label else FIRST_QUARTER
+
+
+def _withdrawn_on(row: Values) -> date | None:
+    """Return the day from which a certificate counts as cancelled that the portal calls inactive while it would run.
+
+    The Act of 2025 gives no day of cancellation, only the flag, so none of its uses is taken as covered.
+    """
+    runs = row["valid_to_on"] >= row["verified_on"]
+    day: date = row["valid_from_on"]
+    return day if runs and not row["is_active"] else None
 
 
 def _extensions() -> dict[tuple[str, str], date]:

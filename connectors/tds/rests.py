@@ -51,7 +51,8 @@ def rows_checksum(name: str) -> Callable[[Any], str]:
     """Return a ``Section.checksum``: what identifies an unchanged list is its rows, not the question beside them."""
 
     def checksum(payload: Any) -> str:
-        text = json.dumps(fields.items(payload, name), sort_keys=True, default=str)
+        counts = [payload.get(one) for one in ("records", "totalElements")]
+        text = json.dumps([counts, fields.items(payload, name)], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
     return checksum

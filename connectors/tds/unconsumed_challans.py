@@ -348,6 +348,12 @@ def _whole(count: str, what: str) -> Integrity:
         told = fields.whole(payload, count)
         if told != len(records):
             yield Finding("TDS-UC-TOTAL", f"{what} counts {told} challans, {len(records)} rows were read.")
+        keys = [_key(one.values) for one in records if one.problem is None]
+        if len(set(keys)) != len(keys):
+            yield Finding(
+                "TDS-UC-PAGES",
+                f"Pages of {what} overlap: it changed while it was read, so challans are missing.",
+            )
 
     return check
 

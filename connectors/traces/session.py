@@ -243,6 +243,8 @@ class TracesSession(PortalClient[TracesTokens]):
             UnknownName: no such kind of challenge.
         """
         check_kind(kind)
+        if kind == "password":
+            self._book.trust()
         if kind != "captcha":
             return
         meter = CallMeter()

@@ -105,6 +105,8 @@ def _judge(states: list[ModuleState], *, is_asked: bool) -> tuple[str, str]:
 def _count(state: ModuleState, *, is_asked: bool) -> tuple[str, str]:
     declared, fetched = state.declared_rows, state.fetched_rows
     is_empty = state.outcome in (Outcome.EMPTY, Outcome.NOT_APPLICABLE)
+    if state.lacks:
+        return "MODULE_PARTIAL", state.lacks
     if declared is not None and declared != fetched:
         return "MODULE_PARTIAL", f"The source declares {declared} rows and {fetched} came."
     if is_empty and fetched:

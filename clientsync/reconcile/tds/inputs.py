@@ -328,7 +328,8 @@ class Declaration:
 class ModuleState:
     """How one module ended for one client.
 
-    ``declared_rows`` is what the source said there is (None: it says nothing); ``code`` is the error code, if any.
+    ``declared_rows`` is what the source said there is (None: it says nothing); ``code`` is the error code, if any;
+    ``lacks`` says in a sentence what the source has and nothing reads, empty for nothing.
     """
 
     client_id: str
@@ -337,6 +338,7 @@ class ModuleState:
     fetched_rows: int = 0
     declared_rows: int | None = None
     code: str = ""
+    lacks: str = ""
 
 
 @dataclass(frozen=True, slots=True)

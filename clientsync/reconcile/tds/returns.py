@@ -37,6 +37,7 @@ STUCK_AFTER_DAYS = 30
 _UNTOLD = (StatementStatus.REJECTED, StatementStatus.FILED)
 """Statuses that say nothing of how a statement was processed."""
 _PENDING = (StatementStatus.PENDING, StatementStatus.NOT_AVAILABLE)
+_JUDGED = (StatementStatus.WITHOUT_DEFAULTS, StatementStatus.WITH_DEFAULTS)
 
 
 def return_and_challans(
@@ -391,7 +392,7 @@ def _outcome(
     if not is_filed(group):
         return _unfiled(group, papers, due, as_of)
     first, latest = regular(group), group[-1]
-    settled = [one for one in group if one.status not in (*_PENDING, *_UNTOLD)]
+    settled = [one for one in group if one.status in _JUDGED]
     had_defaults = any(one.status is StatementStatus.WITH_DEFAULTS for one in settled)
     late = (first.filed_on - due).days if first is not None else 0
     lateness = f"It was filed {late} days late." if late > 0 else f"It was filed by {due}."

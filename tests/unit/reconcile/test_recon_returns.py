@@ -209,3 +209,17 @@ def test_deposits_are_due_on_the_seventh_and_for_march_on_30_april(deducted: dat
 
 def test_the_new_act_rules_from_1_april_2026() -> None:
     assert (act_of(date(2026, 3, 31)), act_of(date(2026, 4, 1))) == ("1961", "2025")
+
+
+def test_r9_calls_no_return_cured_whose_correction_is_only_processed_for_form_26as() -> None:
+    group = [
+        statement(row_id="1", status=StatementStatus.WITH_DEFAULTS, filed_on=DUE),
+        statement(
+            row_id="2",
+            token="770000000000002",
+            is_correction=True,
+            status=StatementStatus.PROCESSED_26AS,
+            filed_on=date(2026, 11, 1),
+        ),
+    ]
+    assert statuses(return_register(PROFILE, group, [], date(2026, 11, 20))) == ["DEFAULTS"]

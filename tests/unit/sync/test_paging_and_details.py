@@ -101,6 +101,13 @@ def test_a_page_that_fails_leaves_nothing_of_the_section_half_read() -> None:
     assert (cell.outcome, cell.records, cell.is_whole) == (Outcome.TRANSIENT, [], False)
 
 
+def test_a_later_page_that_says_there_is_nothing_is_no_empty_list() -> None:
+    session = Scripted({("p.list", ""): {**things("1"), "more": True}, ("p.list", "1"): NoData("nothing")})
+    section = Section("list", "p.list", parse_things, ("fake__thing",), next_page=paged, merge=joined)
+    cell = fetch(session, section)["list"]
+    assert (cell.outcome, cell.records, cell.is_whole) == (Outcome.TRANSIENT, [], False)
+
+
 def follow_all(name: str) -> Any:
     return lambda payload, _: [(name, {"at": one["number"]}) for one in payload["things"]]
 

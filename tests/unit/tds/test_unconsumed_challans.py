@@ -285,6 +285,13 @@ def test_rows_that_are_not_all_of_them_halt_the_unit() -> None:
     assert [(one.code, one.is_halting) for one in found] == [("TDS-UC-TOTAL", True)]
 
 
+def test_pages_that_overlap_halt_the_unit_though_the_count_agrees() -> None:
+    other = {**UNCONSUMED, "chlnsrno": "43"}
+    twice = grid(UNCONSUMED, other, UNCONSUMED, records=3)
+    found = findings(MODULE.section("unconsumed"), twice, read(MODULE, "unconsumed", twice))
+    assert [(one.code, one.is_halting) for one in found] == [("TDS-UC-PAGES", True)]
+
+
 def test_a_challan_that_stands_twice_is_refused() -> None:
     assert breaches(BALANCES, balance(), balance()) == ["TDS-UC-B01"] * 2
 
@@ -361,3 +368,10 @@ def test_an_unchanged_list_is_known_by_its_rows_whatever_day_it_is_asked() -> No
     assert checksum(today) == checksum(tomorrow)
     assert checksum(today) != checksum(grid({**STATUS, "chlnStatus": "Unclaimed"}))
     assert findings(MODULE.section("status"), today, read(MODULE, "status", today)) == []
+
+
+def test_a_list_that_declares_more_than_before_is_not_unchanged() -> None:
+    checksum = MODULE.section("unconsumed").checksum
+    assert checksum is not None
+    assert checksum(grid(UNCONSUMED)) != checksum(grid(UNCONSUMED, records=2))
+    assert checksum(grid(UNCONSUMED)) == checksum(grid(UNCONSUMED, total=7))

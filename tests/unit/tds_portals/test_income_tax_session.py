@@ -204,6 +204,38 @@ def test_a_refused_password_is_sent_exactly_once(portals: Portals) -> None:
     assert "wrong-horse" not in str(portals.login("income_tax"))
 
 
+def in_unknown_words(request: Request) -> Response | None:
+    if LOGIN in request.path and "pass" in request.json():
+        said = {"type": "ERROR", "code": "EF40010", "desc": "Invalid User ID or Password. Please retry."}
+        return Response.of({"successFlag": False, "messages": [said]}, 200)
+    return None
+
+
+def test_a_password_refused_in_unknown_words_is_sent_once_and_again_only_when_a_person_says_so(
+    portals: Portals, later: Later
+) -> None:
+    portals.override = in_unknown_words
+
+    def sent() -> int:
+        return len([body for body in portals.bodies(LOGIN) if "pass" in body])
+
+    for _ in range(4):
+        with pytest.raises(PasswordRejected, match="words that are not known"):
+            portals.income_tax().ask(history())
+    later(minutes=61)
+    with pytest.raises(PasswordRejected):
+        portals.income_tax().ask(history())
+    assert sent() == 1
+    assert portals.challenges() == [("income_tax", "password")]
+    with pytest.raises(PasswordRejected):
+        portals.income_tax().answer_challenge("password", "")
+    assert sent() == 2
+    portals.override = None
+    portals.income_tax().answer_challenge("password", "")
+    assert not portals.challenges()
+    assert portals.login("income_tax")["failures"] == 0
+
+
 def test_the_right_password_ends_the_matter(portals: Portals) -> None:
     portals.password("income_tax", "wrong")
     with pytest.raises(PasswordRejected):

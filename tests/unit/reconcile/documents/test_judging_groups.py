@@ -47,6 +47,7 @@ def test_every_status_with_every_mark_has_an_answer(direction: Direction) -> Non
         ("suggested", {}, "info", "Accept"),
         ("mismatch", {"over": 1}, "error", "Claim no more"),
         ("mismatch", {"over": -1}, "warning", "(taxable)"),
+        *(("mismatch", {"over": over, "tags": NO_CREDIT}, "error", "not available") for over in (-1, 0, 1)),
         ("missing_here", {}, "warning", "book it"),
         ("missing_here", {"tags": NO_CREDIT}, "info", "Nothing can be claimed"),
         ("missing_here", {"tags": NO_BOOKS}, "info", "Import the books"),

@@ -211,13 +211,28 @@ def test_a_return_says_how_it_stands_and_the_most_that_it_costs(
 # --- coverage -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", ["gstr1", "gstr2b", "gstr3b", "ledgers"])
+@pytest.mark.parametrize("module", ["gstr1", "gstr1a", "gstr2b", "gstr3b", "ledgers"])
 def test_what_rests_on_a_module_that_is_not_complete_is_incomplete_and_never_clean(module: str) -> None:
     result = reconcile_registration(inputs(replace(GOOD, lacking={module: "never asked"})))
     states = {one.recon: one.state for one in result.reconciliations}
     assert {recon for recon, state in states.items() if state is State.INCOMPLETE} == {
         recon for recon, needed in NEEDED.items() if module in needed
     }
+
+
+@pytest.mark.parametrize("module", ["gstr1", "gstr1a", "gstr2b", "gstr3b", "ledgers"])
+def test_coverage_tells_of_every_module_that_is_not_complete(module: str) -> None:
+    recon = found("G13", replace(GOOD, lacking={module: "never asked"}))
+    assert [row.key for row in recon.rows if row.status == "NOT_COMPLETE"] == [("102026", module)]
+
+
+def test_a_registration_of_which_nothing_was_ever_read_is_nowhere_clean() -> None:
+    nothing = RegistrationInputs("C1", DAY, lacking_ledgers={"return_register": "never asked"})
+    result = reconcile_registration(nothing)
+    assert {one.state for one in result.reconciliations if one.recon != "G13"} == {State.INCOMPLETE}
+    assert {row.key[1] for row in result.reconciliations[0].rows} == {
+        "gstr1", "gstr2b", "gstr3b", "ledgers", "return_register",
+    }  # fmt: skip
 
 
 def test_a_register_that_was_never_read_makes_no_return_missing() -> None:
