@@ -213,6 +213,8 @@ class RecordSideSettings(BaseModel):
     def _is_one_of_both(self) -> Self:
         if self.path is not None and not (self.columns and self.id_column):
             raise ValueError("a file needs columns and id_column")
+        if self.is_writable and self.path is not None and self.path.suffix.casefold().startswith(".xls"):
+            raise ValueError("an Excel file is only read; is_writable is for a CSV")
         if self.path is None and not (self.provider and self.description):
             raise ValueError("a side is a file (path) or a system (provider and description)")
         return self

@@ -22,13 +22,16 @@ _SEEN_FOR_DELIMITER = 40  # lines: titles above the header hold none of the righ
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 
 
-def lines_of(path: Path, sheet: str = "", *, preferred: str = "") -> Iterable[tuple[int, Sequence[Any]]]:
+def lines_of(
+    path: Path, sheet: str = "", *, preferred: str = "", is_strict: bool = False
+) -> Iterable[tuple[int, Sequence[Any]]]:
     """Return (row number, cells) of a CSV or Excel file; of formulas the values that were saved with them.
 
     Args:
         path: the file.
         sheet: of a workbook; empty: the preferred one when it is there, else the first.
         preferred: see ``sheet``.
+        is_strict: of a CSV: a quote that is not closed, or is followed by more, is an error and not text.
 
     Raises:
         InvalidInput: not there, no such file type, no such sheet, or too large; while reading, a line that is no CSV.
@@ -36,7 +39,7 @@ def lines_of(path: Path, sheet: str = "", *, preferred: str = "") -> Iterable[tu
     _require(path)
     if _is_workbook(path):
         return _excel_lines(path, sheet, preferred)
-    return _csv_lines(path)
+    return _csv_lines(path, is_strict)
 
 
 def sheets_of(path: Path) -> tuple[str, ...]:
@@ -70,9 +73,9 @@ def _require(path: Path) -> None:
         raise InvalidInput(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB, too large for a list.")
 
 
-def _csv_lines(path: Path) -> Iterator[tuple[int, Sequence[Any]]]:
+def _csv_lines(path: Path, is_strict: bool) -> Iterator[tuple[int, Sequence[Any]]]:
     text = _decoded(path.read_bytes())
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=is_strict)
     started = 1
     while True:
         try:
@@ -81,7 +84,7 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, Sequence[Any]]]:
             return
         except csv.Error as error:
             raise InvalidInput(
-                f"{path.name} cannot be read as CSV at line {reader.line_num}: {error}."
+                f"{path.name} cannot be read as CSV in the row that begins at line {started}: {error}."
             ) from None
         yield started, cells
         started = reader.line_num + 1

@@ -104,6 +104,12 @@ class RecordChoice(SQLModel, table=True):
     base_b: str | None = Field(
         default=None, sa_type=Text, description="What side b held when both agreed before"
     )
+    settled_a: str | None = Field(
+        default=None, sa_type=Text, description="What side a held once it was carried out; none: it was not"
+    )
+    settled_b: str | None = Field(
+        default=None, sa_type=Text, description="What side b held once it was carried out; none: it was not"
+    )
     group: str = Field(default="", max_length=36, description="Of the intents that carry it out")
     actor: str = Field(max_length=80)
     at: datetime = moment(nullable=False)

@@ -33,8 +33,11 @@ def mail_form(value: object) -> str:
 
 
 def number_form(value: object) -> str:
-    """Return a number that identifies: its leading zeros stay, a decimal part that Excel put there goes."""
-    return re.sub(r"\.0+$", "", text_form(value))
+    """Return a number that identifies: its leading zeros stay, a decimal part that Excel put there goes.
+
+    What has other signs than digits before its point, such as a tax number, stays as it is.
+    """
+    return re.sub(r"^(\d+)\.0+$", r"\1", text_form(value))
 
 
 def day_form(value: object) -> str:
@@ -77,7 +80,7 @@ def flag_form(value: object) -> str:
 def phone_form(region: str) -> Callable[[object], str]:
     """Return the form of telephone numbers: E.164 where it is a number of the region or has a country code.
 
-    What is no possible number stays as its digits and signs, so that nothing is lost.
+    An extension stays behind it. What is no possible number stays as its digits and signs, so that nothing is lost.
     """
 
     def form(value: object) -> str:
@@ -90,7 +93,8 @@ def phone_form(region: str) -> Callable[[object], str]:
             return text
         if not phonenumbers.is_possible_number(parsed):
             return text
-        return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        number = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        return f"{number} ext. {parsed.extension}" if parsed.extension else number
 
     return form
 

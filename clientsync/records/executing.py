@@ -19,10 +19,12 @@ from clientsync.database import reading, writing
 from clientsync.errors import SideRefused
 from clientsync.records import store
 from clientsync.records.entities import Entity
-from clientsync.records.planning import Record, Write, hash_of, other
+from clientsync.records.planning import SIDES, Link, Record, Write, hash_of, other
 from clientsync.records.sides import Side
 
 Progress = Callable[[int, int], None]
+_ONE_WAY_OF_WRITING = ("number", "day", "flag")
+"""Kinds of fields whose values a system cannot write in its own way."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,10 @@ class RecordSet:
     def side(self, name: str) -> Side:
         """Return a side by its letter."""
         return self.a if name == "a" else self.b
+
+    def sides_that(self, action: str) -> list[str]:
+        """Letters of the sides that can do something, of ``ACTIONS``."""
+        return [one for one in SIDES if action in self.side(one).actions]
 
     def fields(self) -> list[str]:
         """Names of the fields that are compared."""
@@ -138,20 +144,42 @@ def intend_writes(connection: Connection, of: RecordSet, writes: list[Write], ac
 def carry_out(of: RecordSet, progress: Progress = lambda done, all_: None) -> tuple[int, list[Undone]]:
     """Bring every open intent of a set to its end, and return how many were done and those that were not.
 
+    None is done while a side is not the account of the last run.
+
     Raises:
         SourceError: a system cannot be reached; the intents that are left stay open.
     """
     with reading(of.engine) as connection:
         waiting = store.open_intents(connection, of.name)
+        changed = changed_sides(connection, of)
     done, undone = 0, []
     for number, row in enumerate(waiting, start=1):
-        state, reason = _OPS[row.op](of, row)
+        if changed:
+            with writing(of.engine) as connection:
+                state, reason = _end(connection, of, row, "stale", _another_account(changed))
+        else:
+            state, reason = _OPS[row.op](of, row)
         if state == "done":
             done += 1
         else:
             undone.append(Undone(row.link_id, row.side, row.ext_id, state, reason))
         progress(number, len(waiting))
     return done, undone
+
+
+def changed_sides(connection: Connection, of: RecordSet) -> list[str]:
+    """Return the sides whose account, filter or mapping is not that of the last run that no brake stopped."""
+    return [one for one in SIDES if not store.is_scope(connection, of.name, one, of.side(one).scope)]
+
+
+def _another_account(changed: list[str]) -> str:
+    return f"account, filter or mapping of side {' and '.join(changed)} changed since the last run"
+
+
+def _note_tried(connection: Connection, row: Any) -> None:
+    connection.execute(
+        update(store.INTENTS).where(store.INTENTS.c.intent_id == row.intent_id).values(is_tried=True)
+    )
 
 
 def _end(connection: Connection, of: RecordSet, row: Any, state: str, reason: str = "") -> tuple[str, str]:
@@ -183,11 +211,12 @@ def _settle_group(connection: Connection, of: RecordSet, row: Any) -> None:
     link = store.find_link(connection, of.name, row.link_id)
     if link is not None and fields:
         store.settle(connection, link, of.name, sorted(fields))
+        store.note_settled(connection, link, row.group, fields)
 
 
 def put_back(connection: Connection, of: RecordSet, link_id: int, group: str) -> None:
     """Let the choices of a group be taken back, and what both agreed on before them stand again."""
-    choices = connection.execute(select(store.CHOICES).where(store.CHOICES.c.group == group)).all()
+    choices = store.settled_choices(connection, group)
     link = store.find_link(connection, of.name, link_id)
     if link is not None:
         store.set_base(connection, link, {one.field: (one.base_a, one.base_b) for one in choices})
@@ -215,11 +244,9 @@ def _update(of: RecordSet, row: Any) -> tuple[str, str]:
                 return _end(connection, of, row, "stale", "the record was changed in the meantime")
         return _taken(of, row, current)  # the write was made before the process ended
     with writing(of.engine) as connection:
-        connection.execute(
-            update(store.INTENTS).where(store.INTENTS.c.intent_id == row.intent_id).values(is_tried=True)
-        )
+        _note_tried(connection, row)
     try:
-        of.side(row.side).update(row.ext_id, row.values)
+        _able(of, row).update(row.ext_id, row.values)
     except SideRefused as error:
         with writing(of.engine) as connection:
             return _end(connection, of, row, "failed", f"{', '.join(row.values)}: {error.message}")
@@ -229,6 +256,18 @@ def _update(of: RecordSet, row: Any) -> tuple[str, str]:
         with writing(of.engine) as connection:
             return _end(connection, of, row, "stale", "the record is gone")
     return _taken(of, row, back)
+
+
+def _able(of: RecordSet, row: Any) -> Side:
+    """Return the side that an intent is for.
+
+    Raises:
+        SideRefused: it can do no such thing, or can no more.
+    """
+    side = of.side(row.side)
+    if row.op not in side.actions:
+        raise SideRefused(f"{side.title} cannot {row.op} records.")
+    return side
 
 
 def _taken(of: RecordSet, row: Any, back: Record) -> tuple[str, str]:
@@ -285,12 +324,18 @@ def _made(of: RecordSet, row: Any, source_side: str, source: Record | None) -> t
         return None, "stale", f"it has a partner by now: pair {partner.link_id}"
     ours = reference(of.name, source_side, row.ext_id)
     made = side.find(ours, "")
+    if made is not None and not row.is_tried:
+        there = read_record(of, row.side, made)
+        if there is not None and any(there.values.get(name, "") != row.values[name] for name in row.values):
+            return None, "failed", f"{made} on side {row.side} was made of it before, and differs: link it"
     if made is None:
         number = row.values.get(of.entity.number_field, "")
         if number and side.find("", number) is not None:
             return None, "failed", f"number {number} is taken on side {row.side}: link it"
+        with writing(of.engine) as connection:
+            _note_tried(connection, row)
         try:
-            made = side.create(row.values, ours)
+            made = _able(of, row).create(row.values, ours)
         except SideRefused as error:
             return None, "failed", error.message
     crash_point("records_after_create")
@@ -300,18 +345,48 @@ def _made(of: RecordSet, row: Any, source_side: str, source: Record | None) -> t
 def _kept(of: RecordSet, sent: Mapping[str, str], source: Record, back: Record) -> list[str]:
     """Return the fields of a record that was made in which it holds what was sent, maybe in its own way of writing.
 
-    What the target left empty was not taken; what the source changed meanwhile is compared at the next run.
+    Numbers, days and flags are written in one way only. What the target left empty was not taken; what the source
+    changed meanwhile is compared at the next run.
     """
-    return [
-        name
-        for name in of.fields()
-        if source.values.get(name, "") == sent.get(name, "")
-        and (back.values.get(name, "") or not sent.get(name, ""))
-    ]
+    kept = []
+    for rule in of.entity.mapped:
+        wanted, found = sent.get(rule.name, ""), back.values.get(rule.name, "")
+        is_taken = found == wanted if rule.kind in _ONE_WAY_OF_WRITING else bool(found or not wanted)
+        if is_taken and source.values.get(rule.name, "") == wanted:
+            kept.append(rule.name)
+    return kept
+
+
+def why_not_gone(of: RecordSet, connection: Connection, pair: Link, side: str) -> str:
+    """Return why the record of a side of a pair is not known to be gone for certain; empty when it is.
+
+    Args:
+        of: the set.
+        connection: of a transaction.
+        pair: whose records were listed last.
+        side: on which the record is missing.
+    """
+    if not pair.enabled:
+        return f"pair {pair.link_id} is switched off"
+    if changed := changed_sides(connection, of):
+        return _another_account(changed)
+    if not store.is_listed_whole(connection, of.name, side):
+        return f"side {side} was not listed whole"
+    return ""
 
 
 def _delete(of: RecordSet, row: Any) -> tuple[str, str]:
-    """Delete the record that is left of a pair, unless it changed since this was decided; then close the pair."""
+    """Delete the record that is left of a pair, unless one of both changed since this was decided; close the pair."""
+    gone_side = other(row.side)
+    with reading(of.engine) as connection:
+        link = store.find_link(connection, of.name, row.link_id)
+        why = "the pair was unlinked" if link is None else why_not_gone(of, connection, link, gone_side)
+    if link is not None and not why:
+        back = read_record(of, gone_side, getattr(link, gone_side))
+        why = f"{back.ext_id} of side {gone_side} is there again" if back is not None else ""
+    if why:
+        with writing(of.engine) as connection:
+            return _end(connection, of, row, "stale", why)
     current = read_record(of, row.side, row.ext_id)
     if current is not None and current.hash != row.observed:
         with writing(of.engine) as connection:
@@ -319,7 +394,7 @@ def _delete(of: RecordSet, row: Any) -> tuple[str, str]:
             return _end(connection, of, row, "stale", "the record was changed in the meantime")
     if current is not None:
         try:
-            of.side(row.side).delete(row.ext_id)
+            _able(of, row).delete(row.ext_id)
         except SideRefused as error:
             with writing(of.engine) as connection:
                 return _end(connection, of, row, "failed", error.message)

@@ -6,6 +6,7 @@ import csv
 import os
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +16,10 @@ from clientsync.errors import InvalidInput, SideRefused
 from clientsync.records.planning import hash_of
 from clientsync.records.sides import ACTIONS, Listed
 
-_FORMULA = re.compile(r"[=@]|[+-](?![0-9 ()])")
-"""How a cell begins that a spreadsheet would calculate; a telephone number with its country code is none."""
+_FORMULA = re.compile(r"[=@]|[+-](?:(?![0-9 ()])|.*(?:[|!=]|[^\W\d]\w*\())", re.DOTALL)
+"""A cell that a spreadsheet would calculate, or by which it would call a program; a telephone number is none."""
+_ERRORS = {"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!"}
+"""What a spreadsheet shows in place of a value that it could not calculate."""
 _REFERENCE = "clientsync_reference"
 """Column that is added to a written file, by which a record that was made is found again."""
 
@@ -35,7 +38,7 @@ class FileSide:
         title: for people.
         region: of telephone numbers without a country code.
         is_delta: holds changed records only, so nothing that is missing counts as deleted.
-        is_writable: the file may be rewritten.
+        is_writable: the file may be rewritten, if it is no workbook.
     """
 
     path: Path
@@ -55,8 +58,8 @@ class FileSide:
 
     @property
     def actions(self) -> Sequence[str]:
-        """What the file can take: nothing, unless it may be rewritten."""
-        return ACTIONS if self.is_writable else ()
+        """What the file can take: nothing, unless it may be rewritten and is no workbook."""
+        return ACTIONS if self.is_writable and not _is_workbook(self.path) else ()
 
     @property
     def scope(self) -> str:
@@ -82,7 +85,7 @@ class FileSide:
 
     def _parsed(self) -> tuple[_Rows, list[tuple[str, str]]]:
         broken = _lines_of_another_encoding(self.path)
-        lines = iter(lines_of(self.path))
+        lines = iter(lines_of(self.path, is_strict=True))
         self._header = self._checked_header(next(lines, (1, []))[1])
         rows: _Rows = {}
         refused: list[tuple[str, str]] = []
@@ -110,6 +113,18 @@ class FileSide:
             raise InvalidInput(
                 f"{self.path.name} lacks the columns {', '.join(missing)}. It has: {', '.join(filter(None, header))}."
             )
+        vague = sorted(
+            {
+                one or "(empty)"
+                for one, count in Counter(header).items()
+                if (count > 1 or not one) and (one in wanted or self.actions)
+            }
+        )
+        if vague:
+            raise InvalidInput(
+                f"{self.path.name} has columns whose header is empty or stands twice: {', '.join(vague)}. "
+                "Give each a header of its own."
+            )
         return header
 
     def _why_not(
@@ -121,11 +136,9 @@ class FileSide:
             return f"it has {width} cells, the header {len(self._header)}"
         if not ext_id:
             return f"{self.id_column} is empty"
-        for name in self.columns.values():
-            if _FORMULA.match(_cell(row.get(name))):
-                return f"{name} begins like a formula"
-            if "\ufffd" in _cell(row.get(name)):
-                return f"{name} holds a character that cannot be read"
+        for name in (self.id_column, *self.columns.values()):
+            if why := _why_no_value(_cell(row.get(name))):
+                return f"{name} {why}"
         return ""
 
     def _ours(self, row: Mapping[str, object]) -> dict[str, object]:
@@ -148,7 +161,7 @@ class FileSide:
         """Add a row, whose id is the number of the record.
 
         Raises:
-            SideRefused: the record has no number, or a value would be a formula.
+            SideRefused: the record has no number, a value would be a formula, or the file is only read.
         """
         ext_id = values.get("number", "")
         if not ext_id:
@@ -164,11 +177,16 @@ class FileSide:
         """Change cells of a row.
 
         Raises:
-            SideRefused: there is no such row, or a value would be a formula.
+            SideRefused: there is no such row, a value would be a formula, the file is only read, or the field is the
+                one by which it knows its records.
         """
         rows, _ = self._rows()
         if ext_id not in rows:
             raise SideRefused(f"{self.title} has no record {ext_id}.")
+        if any(self.columns.get(name) == self.id_column for name in values):
+            raise SideRefused(
+                f"{self.title} knows its records by {self.id_column}; change it in the file itself."
+            )
         rows[ext_id] = {**rows[ext_id], **self._theirs(values)}
         self._write(rows)
 
@@ -188,8 +206,10 @@ class FileSide:
         """Write the file anew beside the old one, and put it in its place; columns that are not mapped stay.
 
         Raises:
-            SideRefused: rows were refused, which would be lost by it.
+            SideRefused: the file is only read, or rows were refused, which would be lost by it.
         """
+        if not self.actions:
+            raise SideRefused(f"{self.title} is only read.")
         if self._rows()[1]:
             raise SideRefused(f"{self.path.name} has rows that cannot be read; repair them first.")
         header = [*self._header, *([] if _REFERENCE in self._header else [_REFERENCE])]
@@ -205,9 +225,21 @@ def _cell(value: object) -> str:
     return "" if value is None else str(value).strip()
 
 
+def _why_no_value(value: str) -> str:
+    if _FORMULA.match(value):
+        return "begins like a formula"
+    if value.upper() in _ERRORS:
+        return f"holds {value}, an error of the spreadsheet"
+    return "holds a character that cannot be read" if "\ufffd" in value else ""
+
+
+def _is_workbook(path: Path) -> bool:
+    return path.suffix.casefold().startswith(".xls")
+
+
 def _lines_of_another_encoding(path: Path) -> set[int]:
     """Return the lines of a CSV that are UTF-8 while others are not: they were put together from two programs."""
-    if path.suffix.casefold().startswith(".xls") or not path.is_file():
+    if _is_workbook(path) or not path.is_file():
         return set()
     raw = path.read_bytes()
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):

@@ -122,7 +122,7 @@ class Row(NamedTuple):
         fields: those that do not agree.
         missing: sides on which the record of a link is gone.
         survivor_changed: of a deleted pair: the record that is left changed since both last agreed.
-        reason: why a row is blocked, or what will be reverted.
+        reason: why a row is blocked, which side takes no change, or what will be reverted.
     """
 
     category: str
@@ -231,6 +231,7 @@ def plan(
     *,
     policy: str,
     ignored: Collection[tuple[str, str]] = (),
+    updated: Collection[str] = SIDES,
 ) -> Plan:
     """Return the plan.
 
@@ -241,6 +242,7 @@ def plan(
         links: pairs that are not closed.
         policy: ``ask``: a person decides every difference; ``three_way``: what changed on one side only flows.
         ignored: (side, id) of records without a partner that are left alone.
+        updated: sides whose records can be changed; nothing flows to another one.
     """
     links = sorted(links, key=lambda one: one.link_id)
     mapped = entity.mapped
@@ -272,7 +274,7 @@ def plan(
             if states and link.base_a is not None:
                 for side in SIDES:
                     changed[side] += any(one.state in (f"{side}_changed", "conflict") for one in states)
-            row, written = _paired(entity, rules, link, left, right, states, policy)
+            row, written = _paired(entity, rules, link, left, right, states, policy, updated)
             if link.a in doubled["a"] or link.b in doubled["b"]:
                 row, written = _blocked(row, doubled["a"].get(link.a) or doubled["b"].get(link.b, "")), []
             rows.append(row)
@@ -334,12 +336,22 @@ def _paired(
     right: Record,
     states: Sequence[FieldState],
     policy: str,
+    updated: Collection[str],
 ) -> tuple[Row, list[Write]]:
     name = left.values.get(entity.name_field) or right.values.get(entity.name_field, "")
     open_ = tuple(states)
     if not open_:
         return Row("synchronized", link.a, link.b, name, link.link_id), []
     winners = {one.name: decided(rules[one.name], one, policy) for one in open_}
+    stopped = [
+        f"side {side} takes no changes: {', '.join(titles)}"
+        for side in SIDES
+        if side not in updated
+        and (titles := [rules[name].title for name, winner in winners.items() if winner == other(side)])
+    ]
+    if stopped:
+        reason = "; ".join(stopped)
+        return Row("conflict", link.a, link.b, name, link.link_id, open_, reason=reason), []
     if not all(winners.values()):
         return Row("conflict", link.a, link.b, name, link.link_id, open_), []
     reverted = [

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from clientsync.errors import ContractChanged, SideRefused, SourceError
 from clientsync.http.client import HttpClient, Reply
+from clientsync.records.entities import number_form
 from clientsync.records.planning import hash_of
 from clientsync.records.sides import ACTIONS, Listed
 
@@ -80,20 +81,31 @@ class RestSide:
     def listed(self) -> Listed:
         """Return all records, page by page; they are whole when as many came as the system says there are.
 
+        A list that changed while it was read is read once more.
+
         Raises:
             SourceError: the system cannot be reached; nothing is concluded from the pages that came.
         """
+        records, is_whole = self._pages()
+        if not is_whole:
+            records, is_whole = self._pages()
+        return Listed(records, is_whole)
+
+    def _pages(self) -> tuple[dict[str, dict[str, object]], bool]:
+        """Return what one passage through the pages found, and whether the list stood still all the while."""
         records: dict[str, dict[str, object]] = {}
-        page, total = 1, None
+        page, came, first = 1, 0, None
         while True:
             found = self._get({self._of.page_query: str(page), self._of.size_query: str(self._of.page_size)})
             items, total = found.get(self._of.items), found.get(self._of.total)
             if not isinstance(items, list) or not isinstance(total, int):
                 raise ContractChanged(f"{self.title} answers without {self._of.items} and {self._of.total}.")
+            first = total if first is None else first
+            came += len(items)
             for one in items:
                 records[str(one[self._of.id_field])] = self._ours(one)
-            if not items or len(records) >= total:
-                return Listed(records, len(records) == total)
+            if not items or came >= total or total != first:
+                return records, len(records) == came == total == first
             page += 1
 
     def _ours(self, item: Mapping[str, Any]) -> dict[str, object]:
@@ -102,7 +114,9 @@ class RestSide:
     def _theirs(self, values: Mapping[str, str]) -> dict[str, object]:
         found: dict[str, object] = {}
         for ours, value in values.items():
-            if ours in self._of.fields:
+            if ours in self._of.fields and (
+                value or ours not in self._of.flags
+            ):  # a blank is neither yes nor no
                 found[self._of.fields[ours]] = value == "1" if ours in self._of.flags else value
         return found
 
@@ -114,12 +128,19 @@ class RestSide:
         return self._ours(reply.raise_for_status().json())
 
     def find(self, reference: str, number: str) -> str | None:
-        """Return the record that has our reference, or a number."""
+        """Return the record that has our reference, or a number; what comes is compared, as a filter may be ignored."""
         if reference and not self._of.reference_field:
             return None
         query = {self._of.reference_query: reference} if reference else {self._of.number_query: number}
-        items = self._get(query)[self._of.items]
-        return str(items[0][self._of.id_field]) if items else None
+        for one in self._get(query)[self._of.items]:
+            held = (
+                one.get(self._of.reference_field)
+                if reference
+                else number_form(one.get(self._of.fields["number"]))
+            )
+            if held == (reference or number):
+                return str(one[self._of.id_field])
+        return None
 
     def create(self, values: Mapping[str, str], reference: str) -> str:
         """Make a record.

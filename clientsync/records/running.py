@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert, select
 
 from clientsync.clock import now
 from clientsync.database import reading, writing
-from clientsync.errors import AlreadyRunning
+from clientsync.errors import AlreadyRunning, InvalidInput
 from clientsync.ledger import leases
 from clientsync.records import store
 from clientsync.records.executing import (
@@ -24,6 +24,7 @@ from clientsync.records.executing import (
     RecordSet,
     Undone,
     carry_out,
+    changed_sides,
     intend_writes,
 )
 from clientsync.records.planning import SIDES, Plan, Record, hash_of, plan
@@ -72,6 +73,15 @@ class Turn:
         if leases.renew(self.of.engine, self.fences, LEASE_SECONDS):
             raise AlreadyRunning(f"Another run of {self.of.name} has taken over. What was written stays.")
 
+    def is_open(self) -> bool:
+        """Whether an earlier process left something open."""
+        with reading(self.of.engine) as connection:
+            return bool(store.open_intents(connection, self.of.name))
+
+    def go_on(self) -> None:
+        """Bring what an earlier process left open to its end."""
+        self.done, self.undone = self.carry_out()
+
     def carry_out(self, progress: Progress = lambda done, all_: None) -> tuple[int, list[Undone]]:
         """Bring every open intent to its end, and return how many were done and those that were not."""
 
@@ -83,11 +93,16 @@ class Turn:
 
 
 @contextmanager
-def alone(of: RecordSet) -> Iterator[Turn]:
+def alone(of: RecordSet, *, is_waiting: bool = False) -> Iterator[Turn]:
     """Hold the right to write to a set, after what an earlier process left open was brought to its end.
+
+    Args:
+        of: the set.
+        is_waiting: what was left open waits until it is asked for with ``go_on``.
 
     Raises:
         AlreadyRunning: another run or person writes to it.
+        InvalidInput: something was left open, and a side is not the account that it was begun with.
     """
     key = (of.name, "records", of.entity.name)
     holder = str(uuid4())
@@ -96,10 +111,22 @@ def alone(of: RecordSet) -> Iterator[Turn]:
         raise AlreadyRunning(f"Another run writes to {of.name}. Try again when it has ended.")
     turn = Turn(of, fences)
     try:
-        turn.done, turn.undone = turn.carry_out()
+        if not is_waiting and turn.is_open():
+            _require_same_scope(of)
+            turn.go_on()
         yield turn
     finally:
         leases.release(of.engine, fences)
+
+
+def _require_same_scope(of: RecordSet) -> None:
+    with reading(of.engine) as connection:
+        changed = changed_sides(connection, of)
+    if changed:
+        raise InvalidInput(
+            f"Account, filter or mapping of side {' and '.join(changed)} changed, and an earlier run left writes "
+            f"open. Look at the plan and run it first: clientsync records apply {of.name}."
+        )
 
 
 _Refused = list[tuple[str, str, str]]
@@ -162,7 +189,15 @@ def planned(of: RecordSet, read: _Read | None = None) -> Plan:
     """
     with reading(of.engine) as connection:
         found = store.stored(connection, of.name, read)
-    return plan(of.entity, found.a, found.b, found.links, policy=of.policy, ignored=found.ignored)
+    return plan(
+        of.entity,
+        found.a,
+        found.b,
+        found.links,
+        policy=of.policy,
+        ignored=found.ignored,
+        updated=of.sides_that("update"),
+    )
 
 
 def preview(of: RecordSet, *, actor: str) -> Outcome:
@@ -179,6 +214,8 @@ def run(
 ) -> Outcome:
     """Read both sides and carry out the plan.
 
+    What an earlier process left open is brought to its end first, unless a brake holds; then both sides are read anew.
+
     Args:
         of: the set.
         actor: who runs it.
@@ -189,11 +226,14 @@ def run(
         AlreadyRunning: another run writes to the set.
         SourceError: a side cannot be reached; what was written stays, the rest is planned again.
     """
-    with alone(of) as turn:
+    with alone(of, is_waiting=True) as turn:
         read, refused = collect(of)
         made = planned(of, read)
-        is_braked = bool(made.brakes) and approve != made.hash
-        if is_braked or (approve and approve != made.hash):
+        if _may_run(made, approve) and turn.is_open():
+            turn.go_on()
+            read, refused = collect(of)
+            made = planned(of, read)
+        if not _may_run(made, approve):
             with writing(of.engine) as connection:
                 _note(connection, of, "apply", made, actor, done=0, approved_by="")
             return Outcome(made, True, turn.done, turn.undone, refused)
@@ -207,6 +247,11 @@ def run(
         with writing(of.engine) as connection:
             _note(connection, of, "apply", made, actor, done=done, approved_by=actor if approve else "")
         return Outcome(made, False, turn.done + done, [*turn.undone, *undone], refused)
+
+
+def _may_run(made: Plan, approve: str) -> bool:
+    """Whether a plan may run: it is the one that was approved, or no brake holds and none was approved."""
+    return approve == made.hash or not (approve or made.brakes)
 
 
 def _settle_and_close(connection: Connection, of: RecordSet, made: Plan) -> None:

@@ -152,6 +152,12 @@ def is_listed_whole(connection: Connection, set_name: str, side: str) -> bool:
     return bool(connection.execute(statement).scalar_one_or_none())
 
 
+def is_scope(connection: Connection, set_name: str, side: str, scope: str) -> bool:
+    """Whether a side was listed last, and is asked now, with the scope of the last run that no brake stopped."""
+    row = connection.execute(select(SIDES_TABLE).where(_side_is(set_name, side))).one_or_none()
+    return row is not None and row.is_same_scope and row.scope == scope
+
+
 def links_of(connection: Connection, set_name: str) -> list[Link]:
     """Return the pairs of a set that are not closed."""
     rows = connection.execute(select(LINKS).where(LINKS.c.set_name == set_name, LINKS.c.closed_at.is_(None)))
@@ -276,6 +282,22 @@ def settle(
         if left == right or not only_equal:
             base_a[one], base_b[one] = left, right
     change_link(connection, link, base_a=base_a, base_b=base_b)
+
+
+def note_settled(connection: Connection, link: Link, group: str, fields: Iterable[str]) -> None:
+    """Keep with the choices of a group what each side held once they were carried out."""
+    here = (CHOICES.c.group == group, CHOICES.c.field.in_(list(fields)))
+    for choice in connection.execute(select(CHOICES).where(*here)).all():
+        a, b = (record_of(connection, choice.set_name, side, getattr(link, side)) for side in SIDES)
+        if a is not None and b is not None:
+            held = {"settled_a": a.values.get(choice.field, ""), "settled_b": b.values.get(choice.field, "")}
+            connection.execute(update(CHOICES).where(CHOICES.c.choice_id == choice.choice_id).values(held))
+
+
+def settled_choices(connection: Connection, group: str) -> list[Any]:
+    """Return the choices of a group that were carried out on both sides."""
+    here = (CHOICES.c.group == group, CHOICES.c.settled_a.is_not(None))
+    return list(connection.execute(select(CHOICES).where(*here)).all())
 
 
 def set_base(connection: Connection, link: Link, bases: Mapping[str, tuple[str | None, str | None]]) -> None:

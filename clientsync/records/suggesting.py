@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from rapidfuzz import fuzz, process
@@ -28,6 +28,8 @@ _LEGAL = {
     "pt", "cv", "ud", "tbk", "persero", "aps", "as", "is", "ivs", "gmbh", "ag", "kg", "ltd", "limited", "pvt",
     "private", "llp", "llc", "inc", "co", "company", "and", "the", "ms", "messrs",
 }  # fmt: skip
+_BETWEEN_DIGITS = re.compile(r"(?<=\d)[./'’⁄-]+(?=\d)")
+"""House number 1/2 is not 12."""
 _FOLDED = str.maketrans({"æ": "ae", "ø": "oe", "å": "aa", "ß": "ss", "đ": "d", "ł": "l"})
 
 
@@ -55,11 +57,12 @@ class _Pair:
 
 
 def name_form(text: str) -> str:
-    """Return a name for comparison: folded, without legal forms, its words sorted."""
+    """Return a name for comparison: folded, without legal forms, its words sorted; what parts two digits stays."""
     # letters of mathematics and full width are capitals only once they are plain ones
     plain = unicodedata.normalize("NFKD", text).casefold().translate(_FOLDED)
     plain = unicodedata.normalize("NFKD", plain)
     plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
+    plain = _BETWEEN_DIGITS.sub("_", plain)
     plain = re.sub(r"[./&'’-]", lambda found: "" if found[0] in "./'’" else " ", plain)
     words = [word for word in re.findall(r"\w+", plain) if word not in _LEGAL]
     return " ".join(sorted(words))
@@ -75,6 +78,9 @@ def suggest(
     a: Mapping[str, Record],
     b: Mapping[str, Record],
     refused: Collection[tuple[str, str]] = (),
+    *,
+    all_a: Mapping[str, Record] | None = None,
+    all_b: Mapping[str, Record] | None = None,
 ) -> list[Suggestion]:
     """Return suggestions for records without a partner, the surest first; a record stands in one of them at most.
 
@@ -83,12 +89,14 @@ def suggest(
         a: records of side a that have no partner, by id.
         b: records of side b that have none.
         refused: (a, b) that a person said are not the same.
+        all_a: every record of side a, among which a key has to stand for one only; without it, ``a``.
+        all_b: the same of side b.
     """
     if not a or not b:
         return []
     pairs: dict[tuple[str, str], _Pair] = defaultdict(_Pair)
     titles = {one.name: one.title for one in entity.fields}
-    _by_keys(entity, titles, a, b, pairs)
+    _by_keys(entity, titles, (a, all_a or a), (b, all_b or b), pairs)
     names_a = {one: name_form(record.values.get(entity.name_field, "")) for one, record in a.items()}
     names_b = {one: name_form(record.values.get(entity.name_field, "")) for one, record in b.items()}
     _by_names(names_a, names_b, pairs)
@@ -106,21 +114,30 @@ def suggest(
 def _by_keys(
     entity: Entity,
     titles: Mapping[str, str],
-    a: Mapping[str, Record],
-    b: Mapping[str, Record],
+    a: tuple[Mapping[str, Record], Mapping[str, Record]],
+    b: tuple[Mapping[str, Record], Mapping[str, Record]],
     pairs: dict[tuple[str, str], _Pair],
 ) -> None:
-    """Note pairs that hold the same value of a key that stands for one record on each side."""
+    """Note pairs that hold the same value of a key that stands for one record on each side.
+
+    Args:
+        entity: the kind of record.
+        titles: of its fields.
+        a: records of side a without a partner, and all of them.
+        b: the same of side b.
+        pairs: is added to.
+    """
     for name in entity.exact_keys:
         forms: list[tuple[str, Callable[[str], str]]] = [("", str)]
         if name == entity.number_field:
             forms.append((" without leading zeros", lambda value: value.lstrip("0")))
         met: set[tuple[str, str]] = set()
         for words, form in forms:
-            left, right = _holders(a, name, form), _holders(b, name, form)
+            left, right = _holders(a[1], name, form), _holders(b[1], name, form)
             for value in left.keys() & right.keys():
                 pair = left[value][0], right[value][0]
-                if len(left[value]) == len(right[value]) == 1 and pair not in met:
+                is_single = len(left[value]) == len(right[value]) == 1
+                if is_single and pair[0] in a[0] and pair[1] in b[0] and pair not in met:
                     met.add(pair)
                     pairs[pair].keys.append(f"{titles[name]} is equal{words}")
 
@@ -190,15 +207,19 @@ def _judged(
 def _is_near(name: str, a: Record, b: Record) -> bool:
     left, right = a.values.get(name, ""), b.values.get(name, "")
     if name == "phone":
-        left, right = re.sub(r"\D", "", left)[-6:], re.sub(r"\D", "", right)[-6:]
+        left, right = (re.sub(r"\D", "", one.partition(" ext")[0])[-6:] for one in (left, right))
     return bool(left) and left.casefold() == right.casefold()
 
 
 def _one_to_one(judged: Sequence[Suggestion]) -> list[Suggestion]:
-    """Return the best suggestion of each record; a likely one that is not well ahead of the next is only possible."""
+    """Return the best suggestion of each record.
+
+    A likely one that is not well ahead of the next, and a sure one beside another that is as sure, are only possible.
+    """
     best = _next_best(judged)
+    sure = Counter(key for one in judged if one.level == "sure" for key in (("a", one.a), ("b", one.b)))
     ordered = sorted(
-        (_with_margin(one, best) for one in judged),
+        (_with_margin(one, best, sure) for one in judged),
         key=lambda one: (LEVELS.index(one.level), -one.score, one.a, one.b),
     )
     taken_a: set[str] = set()
@@ -221,14 +242,18 @@ def _next_best(judged: Iterable[Suggestion]) -> dict[tuple[str, str], list[float
     return best
 
 
-def _with_margin(one: Suggestion, best: Mapping[tuple[str, str], Sequence[float]]) -> Suggestion:
+def _with_margin(
+    one: Suggestion,
+    best: Mapping[tuple[str, str], Sequence[float]],
+    sure: Mapping[tuple[str, str], int],
+) -> Suggestion:
+    if one.level == "sure" and max(sure["a", one.a], sure["b", one.b]) > 1:
+        return replace(one, level="possible", reasons=(*one.reasons, "another one is as sure"))
     if one.level != "likely":
         return one
     for key in (("a", one.a), ("b", one.b)):
         first, *second = best[key]
         rivals = second if one.score == first else [first]
         if rivals and one.score - rivals[0] < LIKELY_AHEAD:
-            return Suggestion(
-                one.a, one.b, "possible", one.score, (*one.reasons, "another one is almost as like")
-            )
+            return replace(one, level="possible", reasons=(*one.reasons, "another one is almost as like"))
     return one

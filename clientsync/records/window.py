@@ -11,7 +11,7 @@ from clientsync.database import reading
 from clientsync.errors import InvalidInput
 from clientsync.records import store
 from clientsync.records.executing import RecordSet
-from clientsync.records.planning import CATEGORIES, Plan, Row
+from clientsync.records.planning import CATEGORIES, FieldState, Plan, Row, other
 from clientsync.records.suggesting import Suggestion, suggest
 
 WHAT_TO_DO = {
@@ -95,7 +95,7 @@ def suggestions(of: RecordSet) -> list[Suggestion]:
         }
         for side, listing in (("a", found.a), ("b", found.b))
     )
-    return suggest(of.entity, left, right, refused)
+    return suggest(of.entity, left, right, refused, all_a=found.a.records, all_b=found.b.records)
 
 
 def _versions(of: RecordSet) -> dict[int, int]:
@@ -104,10 +104,19 @@ def _versions(of: RecordSet) -> dict[int, int]:
 
 
 def sheet_rows(of: RecordSet, plan: Plan) -> list[tuple[Any, ...]]:
-    """Return the conflicts as rows of ``SHEET_COLUMNS``, the choice empty, or the side that changed alone."""
+    """Return the conflicts as rows of ``SHEET_COLUMNS``; the choice is empty, or the side that changed alone.
+
+    A blank is never chosen beforehand, and no value for a side that takes none.
+    """
     versions = _versions(of)
+    takes = of.sides_that("update")
+
+    def likely(one: FieldState) -> str:
+        value = one.a if one.likely == "a" else one.b
+        return one.likely if one.likely and value and other(one.likely) in takes else ""
+
     return [
-        (row.link_id, versions[row.link_id], row.name, one.name, one.a, one.b, one.base_a or "", one.likely)
+        (row.link_id, versions[row.link_id], row.name, one.name, one.a, one.b, one.base_a or "", likely(one))
         for row in plan.rows
         if row.category == "conflict"
         for one in row.fields
@@ -143,8 +152,8 @@ def read_sheet(
 ) -> tuple[dict[int, tuple[int, dict[str, str]]], list[str]]:
     """Return the choices of a sheet that still fit, and what is wrong with the others.
 
-    A row counts when it has a choice, its pair and field are still a conflict, and the values are those that the sheet
-    was made of.
+    A row counts when it has a choice, its pair and field are still a conflict, the values are those that the sheet was
+    made of, and no other row chooses something else for them.
 
     Returns:
         Pair to (version, field to choice), and a sentence for every row that does not count.
@@ -161,7 +170,8 @@ def read_sheet(
         (row.link_id, one.name): one for row in plan.rows if row.category == "conflict" for one in row.fields
     }
     versions = _versions(of)
-    chosen: dict[int, tuple[int, dict[str, str]]] = {}
+    takes = of.sides_that("update")
+    said: dict[tuple[int, str], list[tuple[int, str]]] = {}
     wrong: list[str] = []
     for number, cells in lines:
         row = {
@@ -171,16 +181,27 @@ def read_sheet(
         choice = row.get("choice", "")
         if not choice:
             continue
-        pair, why = _checked(row, choice, open_, versions)
+        pair, why = _checked(row, choice, open_, versions, takes)
         if why:
             wrong.append(f"row {number}: {why}")
             continue
-        chosen.setdefault(pair, (versions[pair], {}))[1][row["field"]] = choice
+        said.setdefault((pair, row["field"]), []).append((number, choice))
+    chosen: dict[int, tuple[int, dict[str, str]]] = {}
+    for (pair, field), choices in said.items():
+        if len({choice for _, choice in choices}) > 1:
+            places = ", ".join(str(number) for number, _ in choices)
+            wrong.append(f"rows {places}: they choose different values for {field} of pair {pair}")
+        else:
+            chosen.setdefault(pair, (versions[pair], {}))[1][field] = choices[0][1]
     return chosen, wrong
 
 
 def _checked(
-    row: Mapping[str, str], choice: str, open_: Mapping[tuple[int, str], Any], versions: Mapping[int, int]
+    row: Mapping[str, str],
+    choice: str,
+    open_: Mapping[tuple[int, str], Any],
+    versions: Mapping[int, int],
+    takes: Sequence[str],
 ) -> tuple[int, str]:
     pair = int(row["pair"]) if row["pair"].isdigit() else 0
     found = open_.get((pair, row["field"]))
@@ -190,4 +211,7 @@ def _checked(
         return pair, f"pair {pair} was changed since the sheet was written; write it anew"
     if choice not in ("a", "b", "keep") and not choice.startswith(":"):
         return pair, f"{choice!r} chooses nothing. Valid: {_CHOICES}"
+    closed = [side for side in {"a": "b", "b": "a", "keep": ""}.get(choice, "ab") if side not in takes]
+    if closed:
+        return pair, f"side {' and '.join(closed)} takes no changes"
     return pair, ""

@@ -20,6 +20,7 @@ from clientsync.records.executing import (
     intend,
     put_back,
     read_record,
+    why_not_gone,
 )
 from clientsync.records.planning import SIDES, Link, Record, other
 from clientsync.records.running import alone
@@ -216,11 +217,13 @@ def resolve(
                 )
             if kept:
                 store.settle(connection, pair, of.name, kept)
+                store.note_settled(connection, pair, group, kept)
                 pair = store.link_of(connection, of.name, link_id)
             written = {name: value for name, value in chosen.items() if name not in kept}
             _intend_values(connection, of, pair, {"a": (a, written), "b": (b, written)}, group, actor)
             if written and not store.count_open(connection, group):  # both hold it already
                 store.settle(connection, pair, of.name, written)
+                store.note_settled(connection, pair, group, written)
         return turn.carry_out()
 
 
@@ -263,7 +266,7 @@ def _intend_values(
 
 
 def undo(of: RecordSet, link_id: int, *, actor: str) -> tuple[int, list[Undone]]:
-    """Give both records of a pair back what they held before the last choice.
+    """Give both records of a pair back what they held before the last choice that was carried out.
 
     Raises:
         InvalidInput: no choice is left to take back, or a side changed since.
@@ -274,8 +277,8 @@ def undo(of: RecordSet, link_id: int, *, actor: str) -> tuple[int, list[Undone]]
             choices = _last_choices(connection, of, link_id)
             a, b = (_current(of, connection, pair, side) for side in SIDES)
             for one in choices:
-                for side, record, base in (("a", a, pair.base_a), ("b", b, pair.base_b)):
-                    if record.values.get(one.field, "") != (base or {}).get(one.field):
+                for side, record, settled in (("a", a, one.settled_a), ("b", b, one.settled_b)):
+                    if record.values.get(one.field, "") != settled:
                         raise InvalidInput(
                             f"{one.field} was changed on side {side} since the choice; nothing is taken back."
                         )
@@ -297,13 +300,13 @@ def _last_choices(connection: Connection, of: RecordSet, link_id: int) -> list[A
     here = (store.CHOICES.c.set_name == of.name, store.CHOICES.c.link_id == link_id)
     last = connection.execute(
         select(store.CHOICES.c.group)
-        .where(*here, store.CHOICES.c.undone_at.is_(None))
+        .where(*here, store.CHOICES.c.undone_at.is_(None), store.CHOICES.c.settled_a.is_not(None))
         .order_by(store.CHOICES.c.choice_id.desc())
         .limit(1)
     ).scalar_one_or_none()
     if last is None:
         raise InvalidInput(f"Pair {link_id} has no choice that can be taken back.")
-    return list(connection.execute(select(store.CHOICES).where(store.CHOICES.c.group == last)).all())
+    return store.settled_choices(connection, last)
 
 
 def _current(of: RecordSet, connection: Connection, pair: Link, side: str) -> Record:
@@ -318,12 +321,12 @@ def delete_other(of: RecordSet, link_id: int, *, actor: str) -> tuple[int, list[
     """Delete the record that is left of a pair whose other one is gone, and close the pair.
 
     Raises:
-        InvalidInput: no record of the pair is gone, or the side deletes none.
+        InvalidInput: no record of the pair is gone for certain, or the side deletes none.
     """
     with alone(of) as turn:
+        pair, side, record = _survivor(of, link_id)
+        _can(of, side, "delete")
         with writing(of.engine) as connection:
-            pair, side, record = _survivor(connection, of, link_id)
-            _can(of, side, "delete")
             intend(
                 connection, of, "delete", side, record.ext_id,
                 group=str(uuid4()), actor=actor, link_id=pair.link_id, observed=record.hash,
@@ -335,12 +338,12 @@ def recreate(of: RecordSet, link_id: int, *, actor: str) -> tuple[int, list[Undo
     """Make the missing record of a pair anew from the one that is left.
 
     Raises:
-        InvalidInput: no record of the pair is gone, or the side makes none.
+        InvalidInput: no record of the pair is gone for certain, or the side makes none.
     """
     with alone(of) as turn:
+        pair, side, record = _survivor(of, link_id)
+        _can(of, other(side), "create")
         with writing(of.engine) as connection:
-            pair, side, record = _survivor(connection, of, link_id)
-            _can(of, other(side), "create")
             intend(
                 connection, of, "create", other(side), record.ext_id,
                 group=str(uuid4()), actor=actor, link_id=pair.link_id, values=_mapped(of, record),
@@ -348,10 +351,19 @@ def recreate(of: RecordSet, link_id: int, *, actor: str) -> tuple[int, list[Undo
         return turn.carry_out()
 
 
-def _survivor(connection: Connection, of: RecordSet, link_id: int) -> tuple[Link, str, Record]:
-    pair = store.link_of(connection, of.name, link_id)
-    records = {side: store.record_of(connection, of.name, side, getattr(pair, side)) for side in SIDES}
-    there = [(side, record) for side, record in records.items() if record is not None]
-    if len(there) != 1 or not store.is_listed_whole(connection, of.name, other(there[0][0])):
-        raise InvalidInput(f"Neither record of pair {link_id} is known to be gone.")
-    return pair, *there[0]
+def _survivor(of: RecordSet, link_id: int) -> tuple[Link, str, Record]:
+    """Return a pair with the side and the record that are left of it; the missing one is asked for once more."""
+    with writing(of.engine) as connection:
+        pair = store.link_of(connection, of.name, link_id)
+        records = {side: store.record_of(connection, of.name, side, getattr(pair, side)) for side in SIDES}
+        there = [(side, record) for side, record in records.items() if record is not None]
+        if len(there) != 1:
+            raise InvalidInput(f"Neither record of pair {link_id} is known to be gone.")
+        side, record = there[0]
+        why = why_not_gone(of, connection, pair, other(side))
+    if why:
+        raise InvalidInput(f"Neither record of pair {link_id} is known to be gone: {why}.")
+    missing = getattr(pair, other(side))
+    if read_record(of, other(side), missing) is not None:
+        raise InvalidInput(f"{missing} of side {other(side)} is there again. Read both sides anew: preview.")
+    return pair, side, record

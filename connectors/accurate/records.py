@@ -137,6 +137,6 @@ def _ours(row: Mapping[str, Any]) -> dict[str, object]:
 
 def _theirs(values: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {FIELDS[ours]: value for ours, value in values.items() if ours in FIELDS}
-    if "active" in values:
+    if values.get("active"):  # a blank is neither yes nor no
         found[SUSPENDED] = values["active"] != "1"
     return found

@@ -148,12 +148,14 @@ class Records(RuleBasedStateMachine):
     @precondition(lambda self: hasattr(self, "world") and self.links())
     @rule(pick=PICK)
     def undo(self, pick: int) -> None:
-        """What it takes back is what each side held before the choice, unless a side changed since."""
+        """What it takes back is what each side held before the last choice that was carried out, unless one changed."""
         link_id = self.link_id(pick)
         with reading(self.world.engine) as connection:
             rows = connection.execute(
                 select(store.CHOICES).where(
-                    store.CHOICES.c.link_id == link_id, store.CHOICES.c.undone_at.is_(None)
+                    store.CHOICES.c.link_id == link_id,
+                    store.CHOICES.c.undone_at.is_(None),
+                    store.CHOICES.c.settled_a.is_not(None),
                 )
             ).all()
         with suppress(InvalidInput):

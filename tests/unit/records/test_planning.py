@@ -81,3 +81,14 @@ def test_what_a_one_way_field_reverts_is_told() -> None:
     (row,) = made.rows
     assert (row.category, row.reason) == ("pending", "will be reverted: Name")
     assert made.writes[0].values == (("name", "A"),)
+
+
+def test_what_would_flow_to_a_side_that_takes_no_changes_waits_with_its_reason() -> None:
+    base = {"number": "1", "name": "A", "city": "X"}
+    a, b = listing("a", [base]), listing("b", [{**base, "city": "Y"}])
+    links = [Link(1, "a0", "b0", base, base)]
+    assert len(plan(CUSTOMERS, a, b, links, policy="three_way").writes) == 1
+    made = plan(CUSTOMERS, a, b, links, policy="three_way", updated=["b"])
+    (row,) = made.rows
+    assert (row.category, row.reason, made.writes) == ("conflict", "side a takes no changes: City", ())
+    assert len(plan(CUSTOMERS, a, b, links, policy="three_way", updated=["a"]).writes) == 1

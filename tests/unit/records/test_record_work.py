@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clientsync.errors import AlreadyRunning, InvalidInput, Outdated
-from clientsync.records import running, working
+from clientsync.records import running, window, working
 from clientsync.records.planning import CATEGORIES
 from tests.support.record_world import Crash, RecordWorld, capitals
 
@@ -327,3 +327,208 @@ def test_a_run_that_was_away_for_too_long_stops_when_another_one_has_taken_over(
         working.create_partners(world.set, records, actor="asha", progress=away)
     assert sorted(row["number"] for row in world.b.records.values()) == ["1", "2", "3"]
     assert running.preview(world.set, actor="asha").plan.counts["synchronized"] == 3
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("scope now", "account, filter or mapping of side b changed"),
+        ("scope then", "account, filter or mapping of side b changed"),
+        ("off", "is switched off"),
+        ("back", "b1 of side b is there again"),
+    ],
+)
+def test_the_partner_of_a_record_that_may_live_is_not_deleted(
+    world: RecordWorld, how: str, words: str
+) -> None:
+    link_id = pair(world, number="1", name="Asha")
+    pair(world, number="2", name="Bela")
+    running.run(world.set, actor="asha")
+    gone = world.b.records.pop("b1")
+    if how == "scope then":
+        world.b.scope = "another account"
+    running.preview(world.set, actor="asha")
+    if how == "scope now":
+        world.b.scope = "another account"
+    elif how == "off":
+        working.switch(world.set, link_id, enabled=False, actor="asha")
+    elif how == "back":
+        world.b.records["b1"] = gone
+    for work in (working.delete_other, working.recreate):
+        with pytest.raises(InvalidInput, match=words):
+            work(world.set, link_id, actor="asha")
+    assert writes(world) == []
+
+
+@pytest.mark.parametrize("how", ["back", "scope", "unable"])
+def test_a_delete_that_was_left_open_is_not_done_when_the_other_record_may_live(
+    world: RecordWorld, how: str
+) -> None:
+    link_id = pair(world, number="1", name="Asha")
+    pair(world, number="2", name="Bela")
+    running.run(world.set, actor="asha")
+    gone = world.b.records.pop("b1")
+    running.preview(world.set, actor="asha")
+    world.calls.left = 2  # the look at both records, and then the process ends
+    with pytest.raises(Crash):
+        working.delete_other(world.set, link_id, actor="asha")
+    world.free()
+    world.calls.left = -1
+    if how == "back":
+        world.b.records["b1"] = gone
+    elif how == "scope":
+        world.b.scope = "another account"
+        running.run(world.set, actor="asha", approve=running.preview(world.set, actor="asha").plan.hash)
+    else:
+        world.a.actions = ("create", "update")
+    running.run(world.set, actor="asha")
+    assert "a1" in world.a.records
+    assert [one for one in writes(world) if one[1] == "delete"] == []
+
+
+def test_a_choice_is_not_taken_back_over_an_edit_that_has_flowed_since(world: RecordWorld) -> None:
+    link_id = pair(world, number="1", name="Asha")
+    running.run(world.set, actor="asha")
+    world.a.edit("a1", name="Asha K")
+    world.b.edit("b1", name="Asha L")
+    running.preview(world.set, actor="asha")
+    working.resolve(world.set, link_id, {"name": "a"}, actor="asha")
+    world.b.edit("b1", name="Asha M")
+    running.run(world.set, actor="asha")
+    assert world.a.records["a1"]["name"] == "Asha M"
+    with pytest.raises(InvalidInput, match="changed on side a since the choice"):
+        working.undo(world.set, link_id, actor="asha")
+    assert world.a.records["a1"]["name"] == world.b.records["b1"]["name"] == "Asha M"
+
+
+def test_a_choice_that_was_never_carried_out_is_not_taken_back_but_the_one_before_it_is(
+    world: RecordWorld,
+) -> None:
+    link_id = pair(world, number="1", name="Asha")
+    running.run(world.set, actor="asha")
+    world.b.edit("b1", name="Asha L")
+    running.preview(world.set, actor="asha")
+    working.resolve(world.set, link_id, {"name": "a"}, actor="asha")
+    world.a.edit("a1", city="Pune")
+    world.b.edit("b1", city="Surat")
+    running.preview(world.set, actor="asha")
+    world.b.edit("b1", phone="98200 12345")
+    _, (undone,) = working.resolve(world.set, link_id, {"city": "a"}, actor="asha")
+    assert undone.state == "stale"
+    working.undo(world.set, link_id, actor="asha")
+    assert (world.b.records["b1"]["name"], world.b.records["b1"]["city"]) == ("Asha L", "Surat")
+    with pytest.raises(InvalidInput, match="no choice"):
+        working.undo(world.set, link_id, actor="asha")
+
+
+def test_values_that_each_side_keeps_are_a_choice_that_can_be_taken_back(world: RecordWorld) -> None:
+    link_id = pair(world, number="1", name="Asha")
+    world.b.edit("b1", name="Asha L")
+    running.preview(world.set, actor="asha")
+    working.resolve(world.set, link_id, {"name": "keep"}, actor="asha")
+    assert running.preview(world.set, actor="asha").plan.counts["synchronized"] == 1
+    working.undo(world.set, link_id, actor="asha")
+    assert running.preview(world.set, actor="asha").plan.counts["synchronized"] == 0
+    assert writes(world) == []
+
+
+def test_a_record_that_was_made_before_and_differs_by_now_is_not_taken_for_the_partner(
+    world: RecordWorld,
+) -> None:
+    world.a.put(number="1", name="Asha")
+    running.preview(world.set, actor="asha")
+    working.create_partners(world.set, [("a", "a1")], actor="asha")
+    working.unlink(world.set, 1, actor="asha")
+    world.b.edit("b1", number="55", name="Quite another")
+    running.preview(world.set, actor="asha")
+    done, (undone,) = working.create_partners(world.set, [("a", "a1")], actor="asha")
+    assert (done, undone.state) == (0, "failed")
+    assert "differs: link it" in undone.reason
+    world.b.edit("b1", number="1", name="Asha")
+    assert working.create_partners(world.set, [("a", "a1")], actor="asha") == (1, [])
+    assert len(world.b.records) == 1
+
+
+def test_a_flag_that_a_new_record_did_not_take_is_shown(tmp_path: Path) -> None:
+    world = RecordWorld(tmp_path, keep=lambda values: {**values, "active": "1"})
+    world.a.put(number="1", name="Asha", active="0")
+    running.preview(world.set, actor="asha")
+    working.create_partners(world.set, [("a", "a1")], actor="asha")
+    (row,) = running.preview(world.set, actor="asha").plan.rows
+    assert (row.category, [one.name for one in row.fields]) == ("conflict", ["active"])
+    world.close()
+
+
+def test_a_write_that_was_left_open_for_a_side_that_is_only_read_by_now_is_told(world: RecordWorld) -> None:
+    pair(world, number="1", name="Asha")
+    running.run(world.set, actor="asha")
+    world.a.edit("a1", city="Pune")
+    world.calls.left = 2
+    with pytest.raises(Crash):
+        running.run(world.set, actor="asha")
+    world.free()
+    world.calls.left = -1
+    world.b.actions = ()
+    (undone,) = running.run(world.set, actor="asha").undone
+    assert undone.reason == "city: System b cannot update records."
+    assert world.b.records["b1"]["city"] == ""
+
+
+@pytest.mark.parametrize("is_another", [True, False])
+def test_what_was_left_open_waits_while_a_brake_holds_and_is_not_done_in_another_account(
+    world: RecordWorld, is_another: bool
+) -> None:
+    for number in range(1, 4):
+        world.a.put(number=str(number), name=f"Asha {number}")
+    running.run(world.set, actor="asha")
+    world.calls.left = 3
+    with pytest.raises(Crash):
+        working.create_partners(world.set, [("a", f"a{number}") for number in range(1, 4)], actor="asha")
+    world.free()
+    world.calls.left = -1
+    world.b.scope = "another account"
+    world.b.records.clear()
+    world.b.references.clear()
+    world.calls.log.clear()
+    assert running.run(world.set, actor="asha").is_braked
+    with pytest.raises(InvalidInput, match="side b changed, and an earlier run left writes open"):
+        working.create_partners(world.set, [("a", "a1")], actor="asha")
+    assert writes(world) == []
+    if is_another:
+        found = running.preview(world.set, actor="asha").plan
+        done = running.run(world.set, actor="asha", approve=found.hash)
+        assert [one.state for one in done.undone] == ["stale"] * 3
+        assert writes(world) == []
+    else:
+        world.b.scope = "one"
+        assert running.run(world.set, actor="asha").done == 3
+
+
+def test_a_sheet_that_nobody_touched_empties_nothing(world: RecordWorld, tmp_path: Path) -> None:
+    pair(world, number="1", name="Asha", email="a@x.in", city="Pune")
+    running.run(world.set, actor="asha")
+    world.a.edit("a1", email="", city="Surat")
+    found = running.preview(world.set, actor="asha").plan
+    rows = window.sheet_rows(world.set, found)
+    assert {row[3]: row[-1] for row in rows} == {"email": "", "city": "a"}
+    path = tmp_path / "sheet.xlsx"
+    window.write_sheet(path, rows)
+    assert window.read_sheet(world.set, path, found) == ({1: (1, {"city": "a"})}, [])
+    world.b.actions = ()
+    assert [row[-1] for row in window.sheet_rows(world.set, found)] == ["", ""]
+    assert window.read_sheet(world.set, path, found) == ({}, ["row 3: side b takes no changes"])
+
+
+def test_rows_of_a_sheet_that_contradict_each_other_are_told_and_none_of_them_counts(
+    world: RecordWorld, tmp_path: Path
+) -> None:
+    pair(world, number="1", name="Asha")
+    world.a.edit("a1", name="Asha K", city="Surat")
+    world.b.edit("b1", name="Asha L", city="Pune")
+    found = running.preview(world.set, actor="asha").plan
+    name, city = sorted(window.sheet_rows(world.set, found), key=lambda row: row[3], reverse=True)
+    path = tmp_path / "sheet.xlsx"
+    window.write_sheet(path, [(*name[:-1], "a"), (*city[:-1], "b"), (*name[:-1], "b"), (*city[:-1], "b")])
+    chosen, wrong = window.read_sheet(world.set, path, found)
+    assert [choices for _, choices in chosen.values()] == [{"city": "b"}]
+    assert wrong == ["rows 2, 4: they choose different values for name of pair 1"]

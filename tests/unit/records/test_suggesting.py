@@ -43,6 +43,11 @@ def one(a: dict[str, str], b: dict[str, str]) -> Suggestion | None:
         ),
         ({"name": "Asha Traders", "email": "x@y.in"}, {"name": "Quick Foods", "email": "X@Y.in"}, "possible"),
         ({"name": "Toko Makmur 1"}, {"name": "Toko Makmur 2"}, None),
+        (
+            {"name": "Toko Makmur 1/2", "email": "x@y.in"},
+            {"name": "Toko Makmur 12", "email": "x@y.in"},
+            "possible",
+        ),
         ({"name": "Asha Traders"}, {"name": "Quick Foods"}, None),
         ({"name": "Asha Traders", "tax_id": "27AAA"}, {"name": "Asha Traders", "tax_id": "27BBB"}, None),
     ],
@@ -67,6 +72,25 @@ def test_a_mailbox_that_many_share_identifies_nobody() -> None:
     a = records("a", *({"name": f"{name} Traders", "email": "office@x.in"} for name in names))
     b = records("b", {"name": "Gita Foods", "email": "office@x.in"})
     assert suggest(CUSTOMERS, a, b) == []
+
+
+def test_a_mailbox_that_linked_records_share_identifies_nobody_who_is_left() -> None:
+    names = ["Ravi Kumar", "Ravi Kumari", "Ravi Kumaran"]
+    every = records("a", *({"name": name, "email": "office@x.in"} for name in names))
+    b = records("b", {"name": "Ravi Kumar Jain", "email": "office@x.in"})
+    left = {"a3": every["a3"]}
+    assert suggest(CUSTOMERS, left, b)[0].level == "sure"
+    assert [one.level for one in suggest(CUSTOMERS, left, b, all_a=every, all_b=b)] in ([], ["possible"])
+
+
+def test_two_partners_that_are_equally_sure_are_only_possible_and_say_so() -> None:
+    a = records("a", {"name": "Asha Patel", "phone": "+919820012345", "email": "a@x.in"})
+    b = records(
+        "b", {"name": "Asha Patel", "email": "a@x.in"}, {"name": "Asha Patel", "phone": "98200 12345"}
+    )
+    for found in (suggest(CUSTOMERS, a, b), suggest(CUSTOMERS, b, a)):
+        assert [one.level for one in found] == ["possible"]
+        assert "another one is as sure" in found[0].reasons
 
 
 def test_two_that_are_almost_equally_like_are_only_possible_and_say_so() -> None:
