@@ -90,6 +90,9 @@ class StagedUnit:
         fence: fencing number of the lease under which it was fetched.
         cells: by section name, in the order asked.
         source: ``portal`` or ``file``.
+        open_sections: sections with rows of their own of which a file says nothing; what the ledger remembers of
+            them counts for the outcome.
+        needs: those of them that must have been read once; see ``HandFile.needs``.
     """
 
     unit_id: str
@@ -102,6 +105,8 @@ class StagedUnit:
     fence: int
     cells: list[StagedCell] = field(default_factory=list)
     source: str = "portal"
+    open_sections: tuple[str, ...] = ()
+    needs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,8 @@ class LoadResult:
     Attributes:
         inserted, updated, unchanged, removed: rows by what happened in the warehouse;
             rows_loaded == inserted + updated + unchanged, ``removed`` are tombstones.
+        unread: sections that the loaded file lacks and that are not read otherwise; they alone keep the unit from
+            being done.
     """
 
     unit_id: str
@@ -144,6 +151,7 @@ class LoadResult:
     removed: int = 0
     problems: list[Problem] = field(default_factory=list)
     next_try_at: datetime | None = None
+    unread: tuple[str, ...] = ()
 
 
 Rows = list[dict[str, Any]]

@@ -35,4 +35,10 @@ def import_files(folder: str = "") -> State[Any]:
         return Completed(
             name="CompletedWithExceptions", message=f"{refused} of {len(rows)} files were refused"
         )
+    partial = sum(not result.is_done for result in results)
+    if partial:
+        words = (
+            f"{len(rows)} files loaded; {partial} hold a part of a statement of which the rest was not read"
+        )
+        return Completed(name="CompletedWithExceptions", message=words)
     return Completed(message=f"{len(rows)} files loaded")

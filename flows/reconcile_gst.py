@@ -105,7 +105,7 @@ def reconcile_and_publish(
             progress, 100.0 * number / len(work), description=f"{number} of {len(work)} bundles of clients"
         )
     runs = joined(run_id, on, parts)
-    report = firm_report(services.engine, on, clients, groups)
+    report = firm_report(services.engine, on, clients, groups, failed=runs.failed)
     stem = f"firm-{on:%Y-%m-%d}-{run_id[-10:]}"
     paths = write_reports(report, services.settings.home / "reports", stem, ("xlsx", "html", "pdf"))
     publish_run(services, runs, paths)

@@ -24,10 +24,11 @@ def resync_failed(
     Args:
         run_id: An earlier run; empty means all runs.
         outcomes: Only units with these outcomes, for example transient; empty means every one that may succeed.
-        kind: resync by a person, retry by the schedule.
+        kind: resync by a person, retry by the schedule, which takes only what is due.
     """
     services = services_from_settings()
-    plans = resync_plans(services, run_id or None, outcomes=tuple(outcomes))
+    plans = resync_plans(services, run_id or None, outcomes=tuple(outcomes), only_due=kind == "retry")
     if not plans:
-        return Completed(name="NothingToDo", message="Every unit is done.")
+        words = "Every unit is done, or tried again later." if kind == "retry" else "Every unit is done."
+        return Completed(name="NothingToDo", message=words)
     return worst_state([run_units(services, planned, kind=kind) for planned in plans])

@@ -39,7 +39,8 @@ def import_(
 ) -> None:
     """Load files from the portal (.json, .zip, .gz): recognised by content, checked and loaded like its answers.
 
-    A file that was imported before changes nothing. Exit code 3 when a file was refused.
+    A file that was imported before changes nothing. Exit code 3 when a file was refused, or holds only
+    a part of its statement and the rest was not read.
 
     Example: clientsync import downloads/ --client C0001
     """
@@ -48,7 +49,7 @@ def import_(
     with open_services() as services:
         results = import_paths(services, paths, client=client, period=period, release_reason=release)
     _put_results(results, as_json=as_json)
-    if any(not result.is_loaded for result in results):
+    if any(not result.is_done for result in results):
         raise typer.Exit(EXIT_NOT_DONE)
 
 
@@ -71,7 +72,7 @@ def watch(
         if once:
             results = import_folder(services, place)
             _put_results(results, as_json=False)
-            if any(not result.is_loaded for result in results):
+            if any(not result.is_done for result in results):
                 raise typer.Exit(EXIT_NOT_DONE)
             return
         with stopping_on_signals(services.stop):
@@ -102,4 +103,8 @@ def _put_results(results: list[FileResult], *, as_json: bool) -> None:
         none="There are no files.",
     )
     loaded = sum(result.is_loaded for result in results)
-    put(f"{loaded} of {len(results)} loaded.")
+    partial = sum(bool(result.unread) for result in results)
+    put(
+        f"{loaded} of {len(results)} loaded"
+        + (f", {partial} of them a part of a statement." if partial else ".")
+    )

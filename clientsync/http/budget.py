@@ -2,7 +2,8 @@
 
 A call starts only in a slot. Slots are reserved by short transactions, a few at a time, and a slot that was
 missed is thrown away, so that in no window of the given length more calls start than the limit allows, however
-many processes there are. Waits end at once when a stop is asked for.
+many processes there are. A slot that was reserved some time ago is used only after a look at whether any process was
+told to slow down meanwhile. Waits end at once when a stop is asked for.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sqlalchemy import Connection, Engine, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 
-from clientsync.database import open_engine, writing
+from clientsync.database import open_engine, reading, writing
 from clientsync.errors import StopRequested
 from clientsync.http.retrying import pause
 from clientsync.ledger.tables import SyncBudget
@@ -28,6 +29,7 @@ from clientsync.ledger.tables import SyncBudget
 _T = SyncBudget.__table__  # type: ignore[attr-defined]
 _AHEAD_SECONDS = 0.25  # how much of the schedule one reservation may take beyond the threads that wait
 _MOST_SLOTS = 100
+_LOOK_SECONDS = 0.2  # for so long a process relies on what it last saw of the schedule
 _ABSURD_SECONDS = 900.0  # a schedule this far beyond its waiters comes from a clock that was set back
 _ABSURD_SLOTS = 500
 
@@ -105,6 +107,7 @@ class _SlotBudget:
         while True:
             slot = self._next_slot()
             pause(slot - time.monotonic(), self._stop)
+            self.look()
             if self.is_usable(slot):
                 return
 
@@ -133,6 +136,9 @@ class _SlotBudget:
     def reserve(self, count: int) -> list[float]:
         """Return ``count`` slots (``time.monotonic``), which belong to this process from now on."""
         raise NotImplementedError
+
+    def look(self) -> None:
+        """Take notice of what others were told since this process last saw the schedule."""
 
     def _forget_slots(self, seconds: float) -> None:
         with self._lock:
@@ -188,16 +194,20 @@ class SharedBudget(_SlotBudget):
         super().__init__(Pace(per_minute, window, burst), stop)
         self._engine = budget_engine(engine)
         self._key = key
+        self._seen_at = float("-inf")
+        self._slow_until = float("-inf")  # by the clock of the schedule
 
     def reserve(self, count: int) -> list[float]:
         """Return the next ``count`` slots of the schedule, in one transaction."""
 
         def move(next_slot_at: float, slow_until: float, now: float) -> tuple[float, float, float]:
+            self._slow_until = slow_until
             first = max(self.pace.first_slot(next_slot_at, now), slow_until)
             return first, first + count * self.pace.gap, slow_until
 
         first, now = self._change(move)
-        offset = time.monotonic() - now
+        self._seen_at = time.monotonic()
+        offset = self._seen_at - now
         return [slot + offset for slot in _burst_slots(first, self.pace.gap, count, now)]
 
     def slow_down(self, seconds: float) -> None:
@@ -206,17 +216,35 @@ class SharedBudget(_SlotBudget):
         self._forget_slots(seconds)
 
         def move(next_slot_at: float, slow_until: float, now: float) -> tuple[float, float, float]:
-            until = max(slow_until, now + seconds)
+            self._slow_until = until = max(slow_until, now + seconds)
             return until, max(next_slot_at, until), until
 
         self._change(move)
+
+    def look(self) -> None:
+        """Give up the slots of the time for which another process was told to slow down."""
+        with self._lock:
+            if time.monotonic() - self._seen_at < _LOOK_SECONDS:
+                return
+            self._seen_at = time.monotonic()
+        with reading(self._engine) as connection:
+            until = connection.execute(
+                select(_T.c.slow_down_until).where(_T.c.budget_key == self._key)
+            ).scalar_one_or_none()
+            now = _database_time(connection) if self._is_postgres else time.time()
+        if until is not None and until > max(now, self._slow_until):
+            self._slow_until = until
+            self._forget_slots(min(until - now, SLOW_DOWN_CAP))
+
+    @property
+    def _is_postgres(self) -> bool:
+        return self._engine.dialect.name == "postgresql"
 
     def _change(
         self, move: Callable[[float, float, float], tuple[float, float, float]]
     ) -> tuple[float, float]:
         """Move the schedule under a lock; return what ``move`` gave first, and the schedule's clock."""
-        postgres = self._engine.dialect.name == "postgresql"
-        insert = postgresql.insert if postgres else sqlite.insert
+        insert = postgresql.insert if self._is_postgres else sqlite.insert
         with writing(self._engine) as connection:
             connection.execute(
                 insert(_T)
@@ -228,7 +256,7 @@ class SharedBudget(_SlotBudget):
                 .where(_T.c.budget_key == self._key)
                 .with_for_update()
             ).one()
-            now = _database_time(connection) if postgres else time.time()
+            now = _database_time(connection) if self._is_postgres else time.time()
             far = now + _ABSURD_SECONDS + _ABSURD_SLOTS * self.pace.gap
             sane = [value if value <= far else now + self.pace.window for value in row]
             first, next_slot_at, slow_until = move(sane[0], sane[1], now)

@@ -34,12 +34,12 @@ from clientsync.staged import LoadResult, StagedUnit
 from clientsync.sync.fetching import problem_of
 from clientsync.sync.loading_line import load_units
 from clientsync.sync.planning import facts_of
+from clientsync.sync.run import LeaseKeeper
 from clientsync.sync.services import Services
 from clientsync.sync.staging import stage_payloads
 
 REFUSED = "refused"
 LATER = "later"
-LEASE_SECONDS = 1800.0  # a batch of files is loaded without renewing its leases
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class FileResult:
         outcome: of the unit, or ``refused``, or ``later`` when it should be tried again as it is.
         reason: why it was not loaded, or what is to be said of it.
         run_id: run in the ledger; empty when refused.
+        unread: sections that the statement still lacks although all of the file went in; the outcome tells why.
     """
 
     path: Path
@@ -65,11 +66,17 @@ class FileResult:
     rows_quarantined: int = 0
     reason: str = ""
     run_id: str = ""
+    unread: tuple[str, ...] = ()
 
     @property
     def is_loaded(self) -> bool:
         """Whether what the file holds is in the warehouse or in quarantine."""
-        return self.outcome not in (REFUSED, LATER) and Outcome(self.outcome).is_done
+        return bool(self.unread) or (self.outcome not in (REFUSED, LATER) and Outcome(self.outcome).is_done)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is loaded and its statement lacks nothing."""
+        return self.is_loaded and not self.unread
 
     def as_row(self) -> dict[str, Any]:
         """Return the result as people read it, without identities that a file name may carry."""
@@ -271,14 +278,15 @@ class _Import:
     def _load_groups(self, run_id: str, work: list[tuple[_Group, Unit]]) -> None:
         holder = f"{run_id}@{socket.gethostname()}:{os.getpid()}"
         wanted = {(group.key.client_id, group.key.connector, group.key.module) for group, _ in work}
-        fences = leases.take(self.services.engine, wanted, holder, LEASE_SECONDS)
+        keeper = LeaseKeeper(self.services, run_id, holder)
         try:
+            fences = keeper.take(sorted(wanted))
             for batch in self._batches(work, fences):
                 loaded = load_units(self.services, [staged for _, staged in batch])
                 for (group, staged), result in zip(batch, loaded, strict=True):
                     self._note(group, staged.run_id, result)
         finally:
-            leases.release(self.services.engine, fences)
+            keeper.close()
 
     def _batches(
         self, work: list[tuple[_Group, Unit]], fences: dict[leases.Key, int]
@@ -336,7 +344,12 @@ class _Import:
 
     def _note(self, group: _Group, run_id: str, result: LoadResult) -> None:
         reason = ""
-        if not result.outcome.is_done:
+        if result.unread:
+            reason = (
+                f"what the file holds is loaded, but not the whole statement: {', '.join(result.unread)} not read. "
+                "Import the other files too, or read the module from the portal."
+            )
+        elif not result.outcome.is_done:
             problem = next((one for one in result.problems if not one.is_warning), None)
             reason = problem.message if problem else WORDS[result.outcome]
             if result.outcome is Outcome.SUSPECT:
@@ -347,18 +360,23 @@ class _Import:
             group,
             run_id,
             str(result.outcome),
+            unread=result.unread,
             rows_loaded=result.rows_loaded,
             rows_quarantined=result.rows_quarantined,
             reason=reason,
         )
 
-    def _fill(self, group: _Group, run_id: str, outcome: str, **values: Any) -> None:
+    def _fill(
+        self, group: _Group, run_id: str, outcome: str, *, unread: tuple[str, ...] = (), **values: Any
+    ) -> None:
         """Write a unit's result to its first document; the others say that they are part of it."""
         first = group.parts[0].number
         for part in group.parts:
             number = part.number
             mine = values if number == first else {"reason": f"part of {self.results[first].path.name}"}
-            self.results[number] = replace(self.results[number], outcome=outcome, run_id=run_id, **mine)
+            self.results[number] = replace(
+                self.results[number], outcome=outcome, run_id=run_id, unread=unread, **mine
+            )
 
 
 def _fits(group: _Group, part: _Part) -> bool:

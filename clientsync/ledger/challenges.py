@@ -10,9 +10,10 @@ from sqlalchemy import Engine, insert, select, update
 from clientsync.clock import now
 from clientsync.database import reading, writing
 from clientsync.ledger.ids import new_id
-from clientsync.ledger.tables import SyncChallenge
+from clientsync.ledger.tables import SyncChallenge, SyncClient
 
 _T = SyncChallenge.__table__  # type: ignore[attr-defined]
+_CLIENT = SyncClient.__table__  # type: ignore[attr-defined]
 
 PROMPTS = {
     "otp": "The portal sent a one-time password to the client's registered mobile and e-mail; it is needed here.",
@@ -56,6 +57,8 @@ def raise_challenge(
 ) -> str:
     """Return the open challenge of this client, portal and kind; one is written when there is none.
 
+    Runs that meet the same closed session at once get the same challenge: they take turns by the client's row.
+
     Args:
         engine: the ledger.
         client_id: who waits.
@@ -66,14 +69,19 @@ def raise_challenge(
         expires_at: when the picture is no longer good.
     """
     with writing(engine) as connection:
+        mine = select(_CLIENT.c.client_id).where(_CLIENT.c.client_id == client_id)
+        connection.execute(mine.with_for_update(key_share=True))
         existing = connection.execute(
-            select(_T.c.challenge_id).where(
+            select(_T.c.challenge_id)
+            .where(
                 _T.c.client_id == client_id,
                 _T.c.connector == connector,
                 _T.c.portal == portal,
                 _T.c.kind == kind,
                 _T.c.state.in_(_WAITING),
             )
+            .order_by(_T.c.raised_at, _T.c.challenge_id)
+            .limit(1)
         ).scalar_one_or_none()
         if existing is not None:
             if image is not None:

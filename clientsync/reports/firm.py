@@ -2,14 +2,15 @@
 
 One pass over the matched documents counts them; renderers read the kinds that they print once more, so a hundred
 thousand lines are never in memory together. Invariant: the verdict never calls everything clean while anything is
-incomplete or was not compared; every client that was asked for is counted, with or without a result.
+incomplete or was not compared, and what was compared with the data of another day is not complete for the day of the
+report; every client that was asked for is counted, with or without a result.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from sqlalchemy import Engine, select
@@ -38,7 +39,7 @@ class FirmReport:
 
     Attributes:
         title: firm or client.
-        as_of: day whose data was compared.
+        as_of: day for which it speaks; states of another day are incomplete in it.
         created: moment of the report, aware.
         states: what each reconciliation of each client came to.
         exceptions: exceptions of what is compared by period.
@@ -165,18 +166,20 @@ def read_firm_report(
     connectors: Sequence[str],
     worklists: Sequence[Worklist] = (),
     run_id: str = "",
+    failed: Sequence[tuple[str, str]] = (),
 ) -> FirmReport:
     """Return the report of clients over what is stored.
 
     Args:
         engine: the warehouse.
         title: firm or client.
-        day: shown as the day of the data.
+        day: shown as the day of the data; what was compared with that of another day is incomplete.
         created: moment of the report.
         client_ids: whose.
         connectors: whose exceptions by period are told.
         worklists: what falls due, as the connectors read it.
         run_id: a past run of documents that is read back; empty: what stands.
+        failed: clients that could not be compared on that day, and why.
 
     Raises:
         UnknownName: no such run.
@@ -193,11 +196,11 @@ def read_firm_report(
             states += read_states(engine, connector, client_id)
             exceptions += read_lines(engine, connector, client_id)
     known = {one.client_id for one in states}
-    states += [
-        ReconState(one, NOTHING, "incomplete", 0, 0, 0, ("nothing was ever compared",), day)
-        for one in client_ids
-        if one not in known
-    ]
+    states = [_on(day, one) for one in states]
+    lacking = [(one, f"could not be compared: {why}") for one, why in failed]
+    without_any = set(client_ids) - known - {one for one, _ in failed}
+    lacking += [(one, "nothing was ever compared") for one in client_ids if one in without_any]
+    states += [ReconState(one, NOTHING, "incomplete", 0, 0, 0, (why,), day) for one, why in lacking]
     without = sorted(_registered(engine, client_ids) & known - compared)
 
     def lines(statuses: Sequence[str]) -> Iterable[MatchLine]:
@@ -216,6 +219,14 @@ def read_firm_report(
             for one in without
         ],
     )
+
+
+def _on(day: date, one: ReconState) -> ReconState:
+    """Return a state as it counts on a day: one of the data of another day is not complete."""
+    if one.as_of == day:
+        return one
+    why = f"compared last with the data of {one.as_of:%d-%m-%Y}"
+    return replace(one, state="incomplete", missing=(*one.missing, why))
 
 
 def _registered(engine: Engine, client_ids: Sequence[str]) -> set[str]:

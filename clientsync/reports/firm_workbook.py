@@ -233,14 +233,17 @@ def _documents(report: FirmReport, statuses: tuple[str, ...]) -> Iterator[tuple[
         yield (row[0], line.recon, *row[1:])
 
 
+_NEXT_STEPS = (
+    (("could not be compared",), "Mend what stood in the way, then compare again: clientsync reconcile."),
+    (("compared last",), "Compare again with the data of the day: clientsync reconcile."),
+    (("ever compared",), "Synchronise the client, then compare: clientsync reconcile."),
+    (("not imported", "none is imported"), "Import the register of this month: clientsync books import."),
+    (("quarantine",), "Look at the rows: clientsync quarantine list; then replay or dismiss them."),
+    (("never asked", "not ended"), "Synchronise this month: clientsync sync."),
+)
+_CLEAR = "Clear what holds the module up (clientsync exceptions), then synchronise again."
+
+
 def next_step(missing: str) -> str:
     """Return what a person does about something that is missing for a reconciliation."""
-    if "ever compared" in missing:
-        return "Synchronise the client, then compare: clientsync reconcile."
-    if "not imported" in missing or "none is imported" in missing:
-        return "Import the register of this month: clientsync books import."
-    if "quarantine" in missing:
-        return "Look at the rows: clientsync quarantine list; then replay or dismiss them."
-    if "never asked" in missing or "not ended" in missing:
-        return "Synchronise this month: clientsync sync."
-    return "Clear what holds the module up (clientsync exceptions), then synchronise again."
+    return next((step for words, step in _NEXT_STEPS if any(one in missing for one in words)), _CLEAR)

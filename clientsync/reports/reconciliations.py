@@ -171,7 +171,9 @@ _WORDS = (("incomplete", "incomplete"), ("exceptions", "with exceptions"), ("cle
 
 
 def read_states(engine: Engine, connector: str, client_id: str) -> list[ReconState]:
-    """Return what the newest run of a client came to; empty when there is none.
+    """Return what the newest run over the newest data of a client came to; empty when there is none.
+
+    A run that looked back at an earlier day says nothing of how the client stands.
 
     Raises:
         WarehouseError: the database cannot be read.
@@ -179,7 +181,7 @@ def read_states(engine: Engine, connector: str, client_id: str) -> list[ReconSta
     newest = (
         select(_RECON.c.recon_run_id)
         .where(_RECON.c.client_id == client_id, _RECON.c.connector == connector)
-        .order_by(_RECON.c.ended_at.desc(), _RECON.c.recon_run_id.desc())
+        .order_by(_RECON.c.as_of.desc(), _RECON.c.ended_at.desc(), _RECON.c.recon_run_id.desc())
         .limit(1)
         .scalar_subquery()
     )

@@ -350,9 +350,12 @@ class HandFile:
         decode: the bytes of a file that is no JSON, and its name, to a payload of texts, whole numbers, lists
             and objects; None when the file is not this module's. The name counts only for a file whose layout
             is not public. None instead of a function: the module reads JSON only.
+        needs: sections without which the statement is not whole, where the portal hands it out in several files.
+            Until each of them was read once, from a file or from the portal, the unit waits for a person.
     """
 
     recognise: Callable[[Any], str | None]
     identity: Callable[[Any], tuple[str | None, str | None]]
     split: Callable[[Any], Iterable[tuple[str, Any]]]
     decode: Callable[[bytes, str], Any] | None = None
+    needs: tuple[str, ...] = ()

@@ -34,8 +34,11 @@ def firm_report(
     *,
     title: str = "",
     run_id: str = "",
+    failed: Sequence[tuple[str, str]] = (),
 ) -> FirmReport:
     """Return the report of the chosen clients, all active ones when none is chosen.
+
+    ``failed`` names clients that could not be compared on that day, and why.
 
     Raises:
         UnknownName: no such client, group or run.
@@ -62,6 +65,7 @@ def firm_report(
         connectors=[name for name in index() if hasattr(find_connector(name), "reconcile")],
         worklists=_worklists(engine, chosen, day),
         run_id=run_id,
+        failed=failed,
     )
 
 

@@ -26,7 +26,7 @@ from clientsync.ledger.runs import Unit
 from clientsync.ledger.tables import SyncRun, SyncUnit
 from clientsync.outcomes import Outcome, UnitState
 from clientsync.registry import connector
-from clientsync.spec.module import NO_PERIOD
+from clientsync.spec.module import NO_PERIOD, Module
 from clientsync.staged import LoadResult, Problem, StagedUnit
 from clientsync.sync.fetching import fetch_unit, problem_of
 from clientsync.sync.loading_line import LoadingLine
@@ -246,7 +246,8 @@ class Run:
         """Take over what an interrupted run had fetched for the same unit key, if it is still fresh.
 
         The lease is ours, so nobody else can be working on it. Answers are never taken over when anything was
-        loaded since they were asked for: they may be older than what is stored.
+        loaded since they were asked for: they may be older than what is stored. A unit of which a section failed,
+        waits or is missing, or that came from a file, is asked for again.
         """
         same_key = and_(
             _UNIT.c.client_id == unit.key.client_id,
@@ -272,7 +273,7 @@ class Run:
             old = Unit(row.unit_id, row.run_id, unit.key)
             module = connector(unit.key.connector).module(unit.key.module)
             staged = stage_again(self.services, client, module, old, fence)
-            if staged is not None:
+            if staged is not None and _is_answered(module, staged):
                 adopted = stage(self.services, unit, client.gstin, fence, staged.cells)
         with writing(self.services.engine) as connection:
             connection.execute(
@@ -326,10 +327,17 @@ class Run:
         )
 
     def _raise_challenge(self, unit: Unit, code: str) -> None:
-        """Put what a person must do into the operators' queue, unless the connector's session has done so."""
+        """Put what a person must do into the operators' queue, unless the connector's session has done so.
+
+        The unit has ended by then and says itself what it waits for, so a queue that cannot be written ends nothing.
+        """
         kind = challenges.kind_of(code)
-        if kind is not None:
+        if kind is None:
+            return
+        try:
             challenges.raise_challenge(self.services.engine, unit.key.client_id, unit.key.connector, kind)
+        except SyncError as error:
+            logger.warning("unit %s waits, but no challenge could be raised: %s", unit.unit_id, error.message)
 
     def _defect(self, unit: Unit, error: Exception) -> UnitResult:
         problem = Problem(
@@ -346,3 +354,10 @@ class Run:
             Outcome.BROKEN,
             reason=problem.message,
         )
+
+
+def _is_answered(module: Module, staged: StagedUnit) -> bool:
+    """Whether every section of a staged unit has an answer of the portal, or a proof that none is needed."""
+    done = {cell.section for cell in staged.cells if cell.outcome.is_done}
+    every = {section.name for section in module.sections}
+    return staged.source == "portal" and len(done) == len(staged.cells) and done >= every

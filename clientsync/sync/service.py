@@ -6,10 +6,12 @@ Every operation leaves a run in the ledger. Nothing here knows an orchestrator; 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import timedelta
 from importlib.metadata import version
 from itertools import groupby
+from typing import Any
 
 from sqlalchemy import insert, select, update
 
@@ -44,6 +46,8 @@ WORTH_RETRYING = frozenset(
         Outcome.NEEDS_PERSON,
     }
 )
+DUE_WITHIN = timedelta(minutes=1)
+"""How far the clock that starts a retry may be ahead of the one that noted its date."""
 
 
 def begin(services: Services, planned: Plan, *, kind: str, flow_run_id: str | None = None) -> Run:
@@ -162,10 +166,13 @@ def run(
 
 
 def resync_plans(
-    services: Services, run_id: str | None = None, *, outcomes: Sequence[str] = ()
+    services: Services, run_id: str | None = None, *, outcomes: Sequence[str] = (), only_due: bool = False
 ) -> list[Plan]:
     """Return a plan per outside system of everything that is not done; see ``resync_plan``."""
-    plans = [resync_plan(services, run_id, outcomes=outcomes, connector_name=name) for name in index()]
+    plans = [
+        resync_plan(services, run_id, outcomes=outcomes, connector_name=name, only_due=only_due)
+        for name in index()
+    ]
     return [planned for planned in plans if planned.keys]
 
 
@@ -175,14 +182,18 @@ def resync_plan(
     *,
     outcomes: Sequence[str] = (),
     connector_name: str | None = None,
+    only_due: bool = False,
 ) -> Plan:
     """Return a plan of what is not done, of one run or of all, whatever has mended it since excepted.
+
+    Nothing rests in it when nothing rested in the run that it takes up again.
 
     Args:
         services: surroundings.
         run_id: an earlier run; None means all.
         outcomes: only units with these outcomes; empty means every one that may succeed.
         connector_name: only units of this outside system; None where there is but one.
+        only_due: leave out units that the schedule tries again later, as a scheduled retry does; a person takes all.
 
     Raises:
         UnknownName: no such run or outcome; lists those that exist.
@@ -193,16 +204,27 @@ def resync_plan(
         if name not in set(Outcome):
             raise UnknownName("outcome", name, [str(outcome) for outcome in Outcome if not outcome.is_done])
     wanted = {Outcome(name) for name in outcomes} or WORTH_RETRYING
-    keys = [
-        UnitKey(row["client_id"], row["connector"], row["module"], row["unit_period"])
+    limit = services.now() + DUE_WITHIN
+    rows = [
+        row
         for row in runs.not_done(services.engine, run_id)
         if connector_name in (None, row["connector"])
         and (
             (row["outcome"] is None and not outcomes)
             or (row["outcome"] and Outcome(row["outcome"]) in wanted)
         )
+        and (not only_due or row["next_try_at"] is None or row["next_try_at"] <= limit)
     ]
-    return plan_of_keys(services, keys, parent_run_id=run_id)
+    keys = [UnitKey(row["client_id"], row["connector"], row["module"], row["unit_period"]) for row in rows]
+    begun_by = {run_id} if run_id is not None else {row["run_id"] for row in rows}
+    is_full = any(bool(selection.get("full")) for selection in _selections(services, begun_by))
+    return plan_of_keys(services, keys, parent_run_id=run_id, full=is_full)
+
+
+def _selections(services: Services, run_ids: Collection[str]) -> list[dict[str, Any]]:
+    """Return what was selected for runs."""
+    with reading(services.engine) as connection:
+        return list(connection.execute(select(_RUN.c.selection).where(_RUN.c.run_id.in_(run_ids))).scalars())
 
 
 def plan_of_units(services: Services, unit_ids: Sequence[str], *, parent_run_id: str | None = None) -> Plan:

@@ -29,6 +29,7 @@ from clientsync.warehouse.payloads import read_answers, store_answers
 
 _UNIT = SyncUnit.__table__  # type: ignore[attr-defined]
 _CELL = SyncCell.__table__  # type: ignore[attr-defined]
+_FROM_FILE = "file"  # in place of the contract version of an answer
 
 
 def unit_input(
@@ -129,7 +130,8 @@ def stage_payloads(
 ) -> StagedUnit:
     """Stage a unit from payloads that are at hand: files downloaded from the portal.
 
-    Sections without a payload are left out: the file says nothing of them.
+    Sections without a payload get no cell: the file says nothing of them, and what the ledger remembers of them
+    counts when the unit is loaded.
 
     Raises:
         ContractChanged: a payload does not have the promised shape.
@@ -140,12 +142,18 @@ def stage_payloads(
         if section.name not in payloads or section.is_detail:
             continue
         pages = [
-            Answer(payload=payload, raw=(raw,), calls=0, version="file")
+            Answer(payload=payload, raw=(raw,), calls=0, version=_FROM_FILE)
             for payload, raw in zip(payloads[section.name], raws[section.name], strict=True)
         ]
         cells.append(read_answer(section, asking, pages, None))
     staged = stage(services, unit, client.gstin, fence, cells)
     staged.source = "file"
+    staged.open_sections = tuple(
+        section.name
+        for section in module.sections
+        if section.tables and not section.is_detail and section.name not in payloads
+    )
+    staged.needs = frozenset(module.files.needs if module.files else ())
     return staged
 
 
@@ -178,6 +186,7 @@ def stage_again(
         gstin=client.gstin,
         fence=fence,
         cells=cells,
+        source="file" if any(cell.version == _FROM_FILE for cell in cells) else "portal",
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from clientsync.errors import InvalidSpec, RowInvalid, SuspectData, TooManyBadRows
 from clientsync.outcomes import Outcome
 from clientsync.spec.module import Record, TableSpec
-from clientsync.staged import Breach, Problem, StagedUnit
+from clientsync.staged import Breach, Problem, StagedCell, StagedUnit
 from clientsync.warehouse.rows import read_rows
 from clientsync.warehouse.schema import WarehouseTable, warehouse_table
 
@@ -54,6 +54,7 @@ class UnitWork:
         outcome: of a stopped unit.
         keeps_held: whether the held records of a stopped unit are kept in quarantine as evidence.
         unreadable: tables for which a held record's key cannot be read, so absence proves nothing.
+        unread: sections that the unit's file lacks and that are not read otherwise, each with what that means.
         inserted, updated, unchanged, removed: rows by what happened.
     """
 
@@ -69,6 +70,7 @@ class UnitWork:
     outcome: Outcome = Outcome.SUSPECT
     keeps_held: bool = False
     unreadable: set[str] = field(default_factory=set)
+    unread: list[StagedCell] = field(default_factory=list)
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0

@@ -30,6 +30,7 @@ from clientsync.warehouse.held import hold
 from clientsync.warehouse.judging import Released, Sheet, UnitWork, judge
 from clientsync.warehouse.schema import warehouse_table
 from clientsync.warehouse.settling import end_units, remember_cells
+from clientsync.warehouse.unread import find_unread
 
 TRIES = 3  # a dropped connection or a deadlock; the transaction is repeated whole
 PAUSE_SECONDS = 0.2
@@ -181,6 +182,7 @@ class _Batch:
         hold(connection, ours, self._moment)
         crash_point("after_quarantine")
         remember_cells(connection, ours, self._moment)
+        find_unread(connection, ours)
         crash_point("after_cursor")
         by_unit = {
             work.number: result

@@ -37,6 +37,8 @@ REPLAYED = "replayed"
 LEASE_SECONDS = 300
 _PLAIN = "python"  # no dialect: keys as Python values
 _CHUNK = 500
+_JUDGED = (Outcome.LOADED, Outcome.UNCHANGED, Outcome.EMPTY, Outcome.SUSPECT)
+"""Outcomes of units whose answer was read and judged."""
 _Q: Any = SyncQuarantine.__table__  # type: ignore[attr-defined]
 _UNIT: Any = SyncUnit.__table__  # type: ignore[attr-defined]
 _LEASE: Any = SyncLease.__table__  # type: ignore[attr-defined]
@@ -252,14 +254,17 @@ class _Replay:
         return lost
 
     def _suspect(self, connection: Connection) -> set[tuple[str, ...]]:
-        """Return the clients, modules and periods whose newest unit waits for a person's release."""
+        """Return the clients, modules and periods whose newest answer waits for a person's release.
+
+        A unit without an answer, because the source failed or waits, releases nothing.
+        """
         found: set[tuple[str, ...]] = set()
         columns = (_UNIT.c.client_id, _UNIT.c.connector, _UNIT.c.module, _UNIT.c.unit_period)
         places = [(one.client_id, one.connector, one.module, one.unit_period) for one in self._units]
         for part in _parts(places):
             newest = (
                 select(func.max(_UNIT.c.unit_id))
-                .where(tuple_(*columns).in_(part), _UNIT.c.outcome.is_not(None))
+                .where(tuple_(*columns).in_(part), _UNIT.c.outcome.in_(_JUDGED))
                 .group_by(*columns)
             )
             statement = select(*columns).where(

@@ -113,6 +113,47 @@ def test_one_process_slows_all_down(engine: Engine) -> None:
     assert time.monotonic() - began < 0.4
 
 
+def test_what_one_process_is_told_stops_the_calls_for_which_another_holds_slots(
+    engine: Engine,
+) -> None:
+    stop = threading.Event()
+    told, other = (
+        SharedBudget(engine, "k", 60, window=12.0),
+        SharedBudget(engine, "k", 60, window=12.0, stop=stop),
+    )
+    starts: list[float] = []
+
+    def work() -> None:
+        try:
+            other.take()
+        except StopRequested:
+            return
+        starts.append(time.monotonic())
+
+    threads = [threading.Thread(target=work) for _ in range(12)]  # a slot every fifth of a second
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    told.slow_down(30.0)
+    done = time.monotonic()
+    time.sleep(2.0)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert starts
+    assert [one for one in starts if one > done + 0.4] == []
+
+
+def test_after_the_pause_the_slots_go_on_without_a_gap(engine: Engine) -> None:
+    told, other = SharedBudget(engine, "k", 60, window=12.0), SharedBudget(engine, "k", 60, window=12.0)
+    other.take()
+    told.slow_down(1.0)
+    begun = time.monotonic()
+    for _ in range(4):
+        other.take()
+    assert 1.0 <= time.monotonic() - begun < 3.0
+
+
 def test_keys_do_not_disturb_one_another(engine: Engine) -> None:
     SharedBudget(engine, "a", 60).slow_down(5)
     began = time.monotonic()

@@ -28,7 +28,10 @@ from clientsync.imports.recognising import exact_json
 from clientsync.ledger import leases
 from clientsync.ledger.tables import SyncDecision, SyncQuarantine, SyncRun, SyncUnit
 from clientsync.spec.module import Cadence, HandFile
+from clientsync.staged import StagedUnit
+from clientsync.sync.service import close_interrupted
 from clientsync.sync.services import Services
+from clientsync.sync.staging import stage_payloads
 from clientsync.warehouse.schema import warehouse_table
 from tests.support import fake_connector
 from tests.support.engine import add_clients, fake_services
@@ -339,6 +342,25 @@ def test_a_client_on_whom_a_run_works_is_tried_later(services: Services, tmp_pat
 def test_leases_are_free_again_afterwards(services: Services, tmp_path: Path) -> None:
     import_paths(services, [put(tmp_path / "in", "a.json", content("R1"))])
     assert leases.holder_of(services.engine, ("A", "fake", "things")) is None
+
+
+def test_an_import_that_takes_long_is_never_taken_for_interrupted(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.settings = services.settings.model_copy(update={"lease_seconds": 0.4})
+    dead: list[str] = []
+
+    def slow(*arguments: Any) -> StagedUnit:
+        time.sleep(1.0)
+        dead.extend(close_interrupted(services))
+        return stage_payloads(*arguments)
+
+    monkeypatch.setattr("clientsync.imports.importing.stage_payloads", slow)
+    [result] = import_paths(services, [put(tmp_path / "in", "a.json", content("R1"))])
+    assert (dead, result.outcome) == ([], "loaded")
+    with reading(services.engine) as connection:
+        run = connection.execute(select(SyncRun.__table__)).mappings().one()  # type: ignore[attr-defined]
+    assert (run["state"], run["counts"]) == ("ended", {"loaded": 1})
 
 
 def test_a_watched_folder_is_cleared_into_done_and_refused_with_the_reason(

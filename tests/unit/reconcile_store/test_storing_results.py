@@ -139,6 +139,18 @@ def test_a_run_for_an_earlier_day_leaves_the_history_alone(practice: Practice) -
     assert stored(practice, EXCEPTION) == before
 
 
+def test_a_run_for_an_earlier_day_leaves_how_the_client_stands_alone(practice: Practice) -> None:
+    practice.load_nothing("challans")
+    practice.sleep()
+    pay(practice, 100)
+    run(practice)
+    before = read_states(practice.engine, "tds", "C1")
+    assert next(one for one in before if one.recon == "R2").state == "exceptions"
+    earlier = run(practice, practice.day - timedelta(days=1))
+    assert next(one for one in earlier.states if one.recon == "R2").state != "exceptions"
+    assert read_states(practice.engine, "tds", "C1") == before
+
+
 def test_amounts_and_keys_are_stored_to_the_paisa_and_hold_no_identity(practice: Practice) -> None:
     practice.load_nothing("challans")
     pay(practice, 12_345_678_901)

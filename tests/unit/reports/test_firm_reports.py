@@ -196,6 +196,8 @@ def test_rows_beyond_what_a_sheet_holds_go_on_on_a_further_sheet(
         ("purchase_register 10/2026: not imported", "books import"),
         ("gstr2b 10/2026: 3 rows in quarantine", "quarantine list"),
         ("gstr2b 10/2026: never asked", "clientsync sync"),
+        ("compared last with the data of 20-09-2026", "clientsync reconcile"),
+        ("could not be compared: its data cannot be read", "clientsync reconcile"),
         ("gstr2b 10/2026: waits for a person", "exceptions"),
     ],
 )

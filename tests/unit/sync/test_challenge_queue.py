@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
+from clientsync.database import writing
 from clientsync.errors import CaptchaRequired, UnknownName
 from clientsync.ledger import challenges
+from clientsync.ledger.ids import new_id
+from clientsync.ledger.tables import SyncChallenge
 from clientsync.spec.connector import ClientIdentity
 from clientsync.sync.challenges import accept_answer, open_challenge, picture
 from clientsync.sync.services import Services
@@ -58,6 +64,39 @@ def test_the_same_challenge_is_raised_once_and_a_new_picture_replaces_the_old_on
     assert waiting(services, image=b"newer") == first
     rows = challenges.open_challenges(services.engine)
     assert [(row["challenge_id"], row["image"]) for row in rows] == [(first, b"newer")]
+
+
+def test_two_runs_that_meet_one_closed_session_at_once_raise_one_challenge(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fake_services(tmp_path, monkeypatch, database_url=database_url) as services:
+        add_clients(services, ["A"])
+        both = threading.Barrier(2)
+
+        def slow(prefix: str) -> str:
+            """Wait until the other has looked too, if it can."""
+            with suppress(threading.BrokenBarrierError):
+                both.wait(1)
+            return new_id(prefix)
+
+        monkeypatch.setattr("clientsync.ledger.challenges.new_id", slow)
+        threads = [threading.Thread(target=waiting, args=(services,)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(challenges.open_challenges(services.engine, "A")) == 1
+
+
+def test_a_challenge_that_stands_twice_is_the_older_one_and_ends_no_unit(services: Services) -> None:
+    first = waiting(services)
+    row = challenges.open_challenges(services.engine)[0]
+    with writing(services.engine) as connection:
+        again = {**row, "challenge_id": "chal-9", "raised_at": row["raised_at"] + timedelta(minutes=1)}
+        connection.execute(insert(SyncChallenge).values(again))
+    assert waiting(services) == first
+    challenges.mark_answered(services.engine, "A", "fake")
+    assert challenges.open_challenges(services.engine) == []
 
 
 def test_two_portals_of_a_client_wait_apart_and_are_answered_apart(services: Services) -> None:

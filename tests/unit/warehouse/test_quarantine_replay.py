@@ -13,8 +13,9 @@ from clientsync.database import writing
 from clientsync.errors import InvalidInput, UnknownName
 from clientsync.ledger import leases
 from clientsync.ledger.tables import SyncDecision, SyncQuarantine, SyncUnit
+from clientsync.outcomes import Outcome
 from clientsync.spec.module import Record, TableSpec
-from clientsync.staged import Breach, StagedUnit
+from clientsync.staged import Breach, StagedCell, StagedUnit
 from clientsync.warehouse.quarantine import HeldFilter, dismiss, open_rows, replay
 from clientsync.warehouse.replaying import typed_values
 from clientsync.warehouse.schema import warehouse_table
@@ -181,6 +182,21 @@ def test_a_lease_lost_during_validation_writes_nothing(sqlite_house: House) -> N
 def test_rows_of_a_suspect_unit_wait_for_its_release(sqlite_house: House) -> None:
     house = sqlite_house
     hold(house, *[invoice(f"B{number}", -number) for number in range(1, 13)])
+    result = replay(house.engine, HeldFilter(), TABLES, nothing)
+    assert (result.still_held, dict(result.codes)) == (12, {"SUSPECT": 12})
+    assert house.invoices() == {}
+
+
+@pytest.mark.parametrize(
+    "outcome", [Outcome.TRANSIENT, Outcome.NEEDS_PERSON, Outcome.BROKEN, Outcome.CANCELLED]
+)
+def test_a_later_night_without_an_answer_releases_no_suspect_row(
+    sqlite_house: House, outcome: Outcome
+) -> None:
+    house = sqlite_house
+    hold(house, *[invoice(f"B{number}", -number) for number in range(1, 13)])
+    house.load(house.unit(StagedCell("b2b", outcome)))
+    leases.release(house.engine, house.fences)
     result = replay(house.engine, HeldFilter(), TABLES, nothing)
     assert (result.still_held, dict(result.codes)) == (12, {"SUSPECT": 12})
     assert house.invoices() == {}
