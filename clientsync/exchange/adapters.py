@@ -39,7 +39,7 @@ class TableAdapter:
         found: dict[str, dict[str, Any]] = {}
         column = self.table.c[self.key]
         for row in connection.execute(select(self.table).where(among(connection, column, keys))).mappings():
-            found[str(row[self.key])] = dict(row)
+            found[str(row[self.key])] = dict(row) if self.lines is None else {**row, "lines": []}
         for key, lines in self._lines(connection, keys).items():
             found[key]["lines"] = lines
         return found

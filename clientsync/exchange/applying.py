@@ -13,32 +13,38 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
 
 from clientsync.database import among, insert_rows
-from clientsync.errors import IntegrityBroken
+from clientsync.errors import InvalidInput, OutOfSpace, WarehouseError, WarehouseUnavailable
 from clientsync.exchange import tables as t
 from clientsync.exchange.catalogue import DocType, DocumentRefused, Key
 from clientsync.exchange.documents import Document
-from clientsync.exchange.nodes import Lease, Node, moment, peers_of
+from clientsync.exchange.nodes import Lease, Node, moment, note_error, peers_of
 from clientsync.exchange.stored import document_of
 
 OPEN = ("RECEIVED", "BLOCKED", "QUARANTINED")
 _SOFTWARE = ("SCHEMA", "UNKNOWN_TYPE")
 """What a later version of this software may read: documents that are held for it are tried at every sync."""
-REFUSALS = (DocumentRefused, IntegrityBroken, IntegrityError, DataError, ValueError, KeyError, TypeError)
+_CONSTRAINTS = (IntegrityError, DataError, ProgrammingError, InterfaceError, WarehouseError, ArithmeticError)
+REFUSALS = (DocumentRefused, *_CONSTRAINTS, InvalidInput, ValueError, LookupError, TypeError, AttributeError)
+"""What a document of odd values may raise on its way into the tables; drivers refuse some of them without a state."""
+AWAY = (WarehouseUnavailable, OutOfSpace)
+"""Those of ``REFUSALS`` that no document is to blame for; they are raised on, and the next sync tries again."""
 
 
 @dataclass
 class Known:
     """What the receiver knows of the objects of one batch; it grows as documents are applied.
 
-    ``marks`` holds by document its digest and whether it took effect, or was left out.
+    ``marks`` holds by document its digest and whether it took effect, or was left out; ``removed`` the objects of this
+    node that are gone: what was written while they were there does not wait for them.
     """
 
     marks: dict[str, tuple[str, bool]] = field(default_factory=dict)
     versions: dict[Key, int] = field(default_factory=dict)
     own: set[Key] = field(default_factory=set)
+    removed: set[Key] = field(default_factory=set)
     before: dict[str, int] = field(default_factory=dict)
     others: dict[Key, str] = field(default_factory=dict)
 
@@ -89,20 +95,45 @@ def applied_at_once(
 def apply(node: Node, lease: Lease) -> Counter[str]:
     """Apply what can be applied of the inbox, and return how many documents came to which state.
 
+    What cannot even be decided concerns its sender only: it is told, and the others go on.
+
     Raises:
         LeaseLost: another sync of this node has taken over.
-        WarehouseError: the database cannot be written; nothing of that batch remains.
+        WarehouseError: the database cannot be reached or is full; nothing of that batch remains.
     """
     counts: Counter[str] = Counter()
     with node.engine.connect() as connection:
         peers = peers_of(connection)
     for peer in peers:
-        while True:
-            done = _apply_peer(node, lease, peer)
-            counts.update(done)
-            if not done["APPLIED"] or not _has_blocked(node, peer):
-                break  # what is applied may free what stands before it
+        try:
+            _apply_all(node, lease, peer, counts)
+        except AWAY:
+            raise
+        except REFUSALS as error:
+            _tell(node, lease, peer, error)
     return counts
+
+
+def _apply_all(node: Node, lease: Lease, peer: str, counts: Counter[str]) -> None:
+    while True:
+        done = _apply_peer(node, lease, peer)
+        counts.update(done)
+        if not done["APPLIED"] or not _has_blocked(node, peer):
+            return  # what is applied may free what stands before it
+
+
+def _tell(node: Node, lease: Lease, peer: str, error: Exception) -> None:
+    with node.writing("apply_failed", lease) as connection:
+        note_error(
+            connection,
+            peer=peer,
+            error_class="DOCUMENT",
+            code="APPLY",
+            what=f"documents of {peer}",
+            reason=f"what becomes of them cannot be written down: {why(error)[1]}",
+            next_step="Every sync tries it again. Correct or leave out what is odd: clientsync exchange received, then "
+            "clientsync exchange release ID.",
+        )
 
 
 def _has_blocked(node: Node, peer: str) -> bool:
@@ -129,6 +160,8 @@ def _apply_peer(node: Node, lease: Lease, peer: str) -> Counter[str]:
         before = dict(held)
         try:
             found = _whole(node, lease, peer, epoch, seq, held)
+        except AWAY:
+            raise
         except REFUSALS:
             held.clear()
             held.update(before)
@@ -167,23 +200,35 @@ def _one_by_one(
                 try:
                     with connection.begin_nested():
                         kind.adapter.apply(connection, [(one.document, kind.current(one.document))])
+                except AWAY:
+                    raise
                 except REFUSALS as error:
                     known.marks, known.versions = marks, versions
-                    one = Verdict(row, one.document, "QUARANTINED", *_why(error))
+                    code, words = why(error)
+                    gone = sorted(" ".join(key) for key in one.document.deps if key in known.removed)
+                    if code == "CONSTRAINT" and gone:
+                        words += f"; {', '.join(gone)} was removed here"
+                    one = Verdict(row, one.document, "QUARANTINED", code, words)
                     held[one.document.aggregate] = one.document.document_id
             verdicts.append(one)
         _settle(connection, peer, verdicts)
     return verdicts
 
 
-def _why(error: Exception) -> tuple[str, str]:
+def why(error: Exception) -> tuple[str, str]:
     """Return code and words of a refusal; words of the database are left out, because they quote rows."""
     if isinstance(error, DocumentRefused):
-        return error.code, str(error)
-    if isinstance(error, IntegrityError | DataError | IntegrityBroken):
-        state = getattr(getattr(error, "orig", None), "sqlstate", None) or type(error).__name__
-        return "CONSTRAINT", f"the business tables refuse it ({state})"
-    return "INVALID", f"its body does not have the form of its type ({type(error).__name__}: {error})"[:300]
+        code, words = error.code, str(error)
+    elif isinstance(error, WarehouseError):
+        code, words = "CONSTRAINT", f"the business tables refuse it: {error.message}"
+    elif isinstance(error, _CONSTRAINTS):
+        original = getattr(error, "orig", None)
+        state = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
+        code, words = "CONSTRAINT", f"the business tables refuse it ({state or type(error).__name__})"
+    else:
+        said = f"{type(error).__name__}: {error}"
+        code, words = "INVALID", f"its body does not have the form of its type ({said})"[:300]
+    return code, words.replace("\0", "")
 
 
 _Read = tuple[Any, Document]
@@ -217,7 +262,8 @@ def _known(
     for one in documents:
         wanted[one.doc_type].add(one.key)
         for doc_type, key in one.deps:
-            wanted[doc_type].add(key)
+            if "\0" not in key:  # nothing can have it
+                wanted[doc_type].add(key)
     for doc_type, keys in sorted(wanted.items()):
         for row in connection.execute(
             select(t.seen.c.origin, t.seen.c.key, t.seen.c.version).where(
@@ -230,7 +276,13 @@ def _known(
                 known.others[doc_type, row.key] = row.origin
         kind = node.catalogue.get(doc_type)
         if kind is not None and kind.owner == node.kind:
-            known.own |= {(doc_type, key) for key in kind.adapter.existing(connection, keys)}
+            there = kind.adapter.existing(connection, keys)
+            known.own |= {(doc_type, key) for key in there}
+            if gone := keys - there:
+                written = select(t.aggregate.c.key).where(
+                    t.aggregate.c.doc_type == doc_type, among(connection, t.aggregate.c.key, gone)
+                )
+                known.removed |= {(doc_type, key) for key in connection.execute(written).scalars()}
     return known
 
 
@@ -277,6 +329,9 @@ def _is_unfit(node: Node, one: Document, known: Known, _: Mapping[Key, str]) -> 
         return "QUARANTINED", "NOT_OWNER", f"{one.doc_type} is written here, not at the sender", ""
     if one.aggregate in known.others:
         return "QUARANTINED", "OTHER_OWNER", f"it belongs to {known.others[one.aggregate]}", ""
+    odd = [doc_type for doc_type, key in one.deps if "\0" in key]
+    if odd:
+        return "QUARANTINED", "INVALID", f"the name of the {odd[0]} that it needs holds the character NUL", ""
     return None
 
 
@@ -294,7 +349,7 @@ def _waits(_: Node, one: Document, known: Known, held: Mapping[Key, str]) -> _Fo
         if key in held:
             return "BLOCKED", "HELD", f"{' '.join(key)} is held", held[key]
     for key in one.deps:
-        if key not in known.versions and key not in known.own:
+        if key not in known.versions and key not in known.own and key not in known.removed:
             return "BLOCKED", "MISSING", f"unknown {' '.join(key)}", " ".join(key)
     return None
 

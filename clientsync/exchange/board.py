@@ -8,6 +8,7 @@ from typing import Any
 
 from clientsync.clock import now
 from clientsync.database import reading
+from clientsync.exchange.handshakes import misfit
 from clientsync.exchange.lists import received_totals
 from clientsync.exchange.mailbox import Mailbox
 from clientsync.exchange.nodes import Node, peers_of
@@ -22,24 +23,26 @@ def _peers(node: Node) -> list[str]:
 def freshness(node: Node, mailbox: Mailbox) -> list[dict[str, Any]]:
     """Return by store: last seen, software version, what waited then for an answer, since when, and what it is worth.
 
-    Minutes are counted until now: they grow while a store is away.
+    Minutes are counted until now: they grow while a store is away. Of a store whose version does not fit, or whose sign
+    of life cannot be read, it is told when it was there only.
     """
     peers = _peers(node)
     beats = mailbox.beats(peers)
     rows = []
     for peer in peers:
-        beat = beats.get(peer)
-        oldest = str(beat["oldest_unsent"]) if beat else ""
+        seen = beats.get(peer)
+        beat = seen if seen and not misfit(seen) else {}
+        oldest = str(beat.get("oldest_unsent", ""))
         rows.append(
             {
                 "store": peer,
-                "last seen": beat["at"] if beat else "never",
-                "version": beat["software"] if beat else "",
-                "waiting": beat["waiting"] if beat else "",
+                "last seen": seen["at"] if seen else "never",
+                "version": str(seen.get("software", "")) if seen else "",
+                "waiting": beat.get("waiting", ""),
                 "oldest, minutes": int((now() - datetime.fromisoformat(oldest)).total_seconds() // 60)
                 if oldest
                 else "",
-                "value, rupees": f"{Decimal(beat['value']) / 100:,.2f}" if beat else "",
+                "value, rupees": f"{Decimal(beat['value']) / 100:,.2f}" if "value" in beat else "",
             }
         )
     return rows
@@ -48,7 +51,8 @@ def freshness(node: Node, mailbox: Mailbox) -> list[dict[str, Any]]:
 def compared(node: Node, mailbox: Mailbox) -> list[dict[str, Any]]:
     """Return by store, day and type what the store says it wrote, what took effect here, and whether they are equal.
 
-    A store that never synchronised is told as not compared, never as equal. Amounts in paise, quantity in thousandths.
+    A store that never synchronised, or does not fit, is told as not compared, never as equal. Amounts in paise,
+    quantity in thousandths.
     """
     peers = _peers(node)
     beats = mailbox.beats(peers)
@@ -57,7 +61,10 @@ def compared(node: Node, mailbox: Mailbox) -> list[dict[str, Any]]:
         if peer not in beats:
             rows.append(_row(peer, "", "", None, None, "not compared: it never synchronised"))
             continue
-        theirs = {(one[0], one[1]): one[2:] for one in beats[peer]["control"]}
+        if why := misfit(beats[peer]):
+            rows.append(_row(peer, "", "", None, None, f"not compared: {why}"))
+            continue
+        theirs = {(one[0], one[1]): one[2:] for one in beats[peer].get("control", ())}
         ours = {(one[0], one[1]): one[2:] for one in received_totals(node, peer)}
         for kind, day in sorted({*theirs, *ours}, key=lambda one: (one[1], one[0])):
             said, have = theirs.get((kind, day)), ours.get((kind, day))
@@ -87,7 +94,8 @@ def missing_numbers(node: Node, mailbox: Mailbox) -> list[dict[str, Any]]:
     rows = []
     with reading(node.engine) as connection:
         for peer in peers:
-            theirs = {tuple(one) for one in beats.get(peer, {}).get("gaps", ())}
+            beat = beats.get(peer, {})
+            theirs = {tuple(one) for one in beat.get("gaps", ())} if not misfit(beat) else set()
             rows += [
                 {
                     "store": peer,

@@ -16,7 +16,7 @@ from clientsync.clock import today
 from clientsync.database import insert_rows
 from clientsync.errors import InvalidInput
 from clientsync.exchange import tables as t
-from clientsync.exchange.documents import OPS, Document, canonical, digest
+from clientsync.exchange.documents import OPS, Document, canonical, digest, refuse_nul
 from clientsync.exchange.nodes import Node, moment
 
 
@@ -38,7 +38,7 @@ def record(
     """Write the event of a change into the transaction that makes it, and return the version of the object.
 
     Raises:
-        InvalidInput: an unknown type or operation, a type that this node does not own, or no key.
+        InvalidInput: an unknown type or operation, a type that this node does not own, no key, or the character NUL.
     """
     kind = node.catalogue.known(doc_type)
     if kind.owner != node.kind:
@@ -47,6 +47,8 @@ def record(
         raise InvalidInput(f"There is no operation {op!r}. Valid: {', '.join(OPS)}.")
     if not key:
         raise InvalidInput(f"{kind.title} has no key.")
+    refuse_nul(key, kind.key_field)
+    refuse_nul(body, kind.title)
     raised = upsert(connection)(t.aggregate).values(doc_type=doc_type, key=key, version=1)
     raised = raised.on_conflict_do_update(
         index_elements=["doc_type", "key"], set_={"version": t.aggregate.c.version + 1}
@@ -118,10 +120,11 @@ def enter(
     """Write an object into the business tables and its event with it; return the version of the object.
 
     Raises:
-        InvalidInput: an unknown type, or one that this node does not own.
+        InvalidInput: an unknown type, one that this node does not own, or the character NUL.
         DocumentRefused: the check of the type refuses the body.
     """
     kind = node.catalogue.known(doc_type)
+    refuse_nul(body, kind.title)
     text = canonical(body)
     key = str(body[kind.key_field])
     written = Document("", "", doc_type, kind.schema_version, "upsert", key, 0, "", text, digest(text))

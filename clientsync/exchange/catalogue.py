@@ -79,6 +79,11 @@ class Route:
     site_field: str = ""
     groups_field: str = ""
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether some stores may be left out."""
+        return self.to == "STORE" and bool(self.store_type or self.site_field or self.groups_field)
+
     def receivers(self, body: Mapping[str, Any], sites: Iterable[Site]) -> tuple[tuple[str, ...], str]:
         """Return the receivers of a body and the rule in words."""
         if self.to == "HO":

@@ -7,6 +7,7 @@ and sent; nothing is written out again to be verified.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -66,6 +67,28 @@ def _exact(value: Any) -> Any:
     return value
 
 
+def refuse_nul(value: Any, name: str) -> None:
+    """Refuse a text with the character NUL, which one of the two databases cannot hold.
+
+    Args:
+        value: of a body, with all that it holds.
+        name: of the value, for the words.
+
+    Raises:
+        InvalidInput: names the field.
+    """
+    if isinstance(value, str):
+        if "\0" in value:
+            raise InvalidInput(f"{name} holds the character NUL, which a document cannot hold.")
+    elif isinstance(value, Mapping):
+        for field, one in value.items():
+            refuse_nul(field, "the name of a field")
+            refuse_nul(one, str(field))
+    elif isinstance(value, list | tuple):
+        for one in value:
+            refuse_nul(one, name)
+
+
 def digest(text: str | bytes) -> str:
     """Return the SHA-256 of a text in UTF-8, in hexadecimal."""
     return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
@@ -74,6 +97,11 @@ def digest(text: str | bytes) -> str:
 def document_id(origin: str, doc_type: str, key: str, version: int) -> str:
     """Return the id of a version of an object: the same from every life of the database that wrote it."""
     return str(uuid5(NAMESPACE_URL, canonical_of_exact([origin, doc_type, key, version])))
+
+
+def withdrawal_id(origin: str, doc_type: str, key: str, version: int) -> str:
+    """Return the id of the document that takes an object away where its version does not go."""
+    return str(uuid5(NAMESPACE_URL, canonical_of_exact([origin, doc_type, key, version, "withdrawn"])))
 
 
 class Control(NamedTuple):
@@ -112,7 +140,7 @@ class Document(NamedTuple):
         deps: objects that must be there before it, as (doc_type, key).
         business_date: ISO day to which it belongs, whenever it travels.
         text: the body in canonical JSON.
-        sha256: digest of ``text``.
+        sha256: digest of ``text`` as it was sent; what a person corrected at the receiver keeps it.
     """
 
     document_id: str

@@ -226,6 +226,13 @@ def opened(batch: Batch, body: bytes, prev_hash: str, public: str) -> Opened:
     if not is_signed(batch.hash, batch.signature, public):
         raise EnvelopeBroken("SIGNATURE", f"batch {batch.seq} is not signed by {batch.sender}")
     header = _header(batch)
+    try:
+        return _opened(batch, header, body)
+    except (ValueError, LookupError, TypeError):
+        raise EnvelopeBroken("FORM", f"the header of batch {batch.seq} cannot be read") from None
+
+
+def _opened(batch: Batch, header: Mapping[str, Any], body: bytes) -> Opened:
     if digest(body) != header["body_sha256"] or len(body) != header["compressed_bytes"]:
         raise EnvelopeBroken("DIGEST", f"the body of batch {batch.seq} is not what its digest says")
     documents = _unpacked(batch, header, body)

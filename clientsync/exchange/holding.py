@@ -1,6 +1,7 @@
 """What a person does with a document that is held: try it again, correct it, or leave it out; each with a reason.
 
-Leaving out counts as having had the version, so that the next one may be applied. The original stays as it came.
+Leaving out counts as having had the version, so that the next one may be applied; not when the object belongs to
+another store. The digest of what came stays with what was corrected, so that the same document is known again.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from sqlalchemy import Connection, select, update
 
 from clientsync.errors import InvalidInput
 from clientsync.exchange import tables as t
-from clientsync.exchange.applying import OPEN, mark, see
-from clientsync.exchange.documents import canonical, digest
+from clientsync.exchange.applying import OPEN, mark, see, why
+from clientsync.exchange.catalogue import DocType, DocumentRefused
+from clientsync.exchange.documents import Document, canonical, refuse_nul
 from clientsync.exchange.nodes import Node, moment, note_audit
-from clientsync.exchange.stored import document_of
+from clientsync.exchange.stored import DOCUMENT_FIELDS, document_of, values_of
 
 
 def _held(connection: Connection, document_id: str) -> Any:
@@ -77,12 +79,16 @@ def skip(node: Node, document_id: str, *, actor: str, reason: str) -> str:
         ).one_or_none()
         if marked is None:
             mark(connection, row.peer, [one], moment(), has_effect=False)
-        have = connection.execute(
-            select(t.seen.c.version).where(
-                t.seen.c.origin == row.peer, t.seen.c.doc_type == one.doc_type, t.seen.c.key == one.key
-            )
-        ).scalar_one_or_none()
-        if (have or 0) < one.version:
+        versions = dict(
+            connection.execute(
+                select(t.seen.c.origin, t.seen.c.version).where(
+                    t.seen.c.doc_type == one.doc_type, t.seen.c.key == one.key
+                )
+            ).all()
+        )
+        kind = node.catalogue.get(one.doc_type)
+        is_ours = kind is not None and kind.owner == node.kind
+        if not is_ours and set(versions) <= {row.peer} and versions.get(row.peer, 0) < one.version:
             see(connection, row.peer, [one])
     return f"{row.doc_type} {row.key}"
 
@@ -98,18 +104,38 @@ def correct(node: Node, document_id: str, changes: Mapping[str, Any], *, actor: 
         reason: why.
 
     Raises:
-        InvalidInput: as ``try_again``, or a field that the body does not have.
+        InvalidInput: as ``try_again``, a field that the body does not have, the one with the key, or values that do not
+            have the form of the type.
     """
     with node.writing("request") as connection:
         row = _held(connection, document_id)
-        body = document_of(row).body
+        one = document_of(row)
+        body = one.body
         unknown = sorted(set(changes) - set(body))
         if unknown:
             raise InvalidInput(f"{', '.join(unknown)} is no field of it. Valid: {', '.join(sorted(body))}.")
         was = {name: body[name] for name in changes}
         _note(connection, actor, f"correct {canonical(was)} to {canonical(dict(changes))}", row, reason)
-        text = canonical({**body, **changes})
-        _set(
-            connection, row, body=text, sha256=digest(text), state="RECEIVED", code="", reason="", blocked_by="",
-        )  # fmt: skip
+        refuse_nul(changes, "the new value")
+        corrected = one._replace(text=canonical({**body, **changes}))
+        kind = node.catalogue.get(row.doc_type)
+        if kind is not None and one.op == "upsert":
+            corrected = _with_figures(kind, corrected, changes)
+        values = dict(zip(DOCUMENT_FIELDS, values_of(corrected), strict=True))
+        _set(connection, row, **values, state="RECEIVED", code="", reason="", blocked_by="")
     return f"{row.doc_type} {row.key}"
+
+
+def _with_figures(kind: DocType, one: Document, changes: Mapping[str, Any]) -> Document:
+    """Return a corrected document with what its body says now: what it needs, its business day, its control figures."""
+    if kind.key_field in changes:
+        raise InvalidInput(
+            f"{kind.key_field} is what it is known by. Leave it out, and write it anew where it came from."
+        )
+    try:
+        body = kind.current(one)
+        day = str(body[kind.date_field]) if kind.date_field in changes else one.business_date
+        deps = tuple((name, str(key)) for name, key in kind.deps(body))
+        return one._replace(deps=deps, control=kind.control(body), business_date=day)
+    except (DocumentRefused, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InvalidInput(f"{kind.title} cannot be read with these values: {why(error)[1]}.") from None

@@ -89,9 +89,12 @@ class Unanswered:
 def unanswered(node: Node) -> Unanswered:
     """Return what of a node's documents waits for an answer."""
     with reading(node.engine) as connection:
-        new = connection.execute(
-            select(func.count(), func.min(t.outbox.c.occurred_at)).where(t.outbox.c.state == "NEW")
-        ).one()
+        new = [
+            connection.execute(
+                select(func.count(), func.min(t.outbox.c.occurred_at)).where(t.outbox.c.state == state)
+            ).one()
+            for state in ("NEW", "ASIDE")
+        ]
         written = and_(
             t.outbox.c.doc_type == t.document.c.doc_type,
             t.outbox.c.key == t.document.c.key,
@@ -110,8 +113,8 @@ def unanswered(node: Node) -> Unanswered:
             )
             .where(t.batch_out.c.state.in_(UNANSWERED), t.batch_item.c.answer != "PROCESSED")
         ).one()
-    moments = [str(one) for one in (new[1], sent[1]) if one]
-    return Unanswered(int(new[0]) + int(sent[0]), min(moments, default=""), int(sent[2] or 0))
+    moments = [str(one) for _, one, *_ in (*new, sent) if one]
+    return Unanswered(sum(int(one[0]) for one in (*new, sent)), min(moments, default=""), int(sent[2] or 0))
 
 
 def audit(node: Node, *, limit: int = 200) -> list[dict[str, Any]]:

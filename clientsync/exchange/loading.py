@@ -234,8 +234,8 @@ def _documents(
 ) -> list[Document]:
     """Return the documents of a page that the peer should have and can read, an object's versions in their order.
 
-    An object that never had an event gets its first one. One whose newest event is not packed yet is left to the live
-    stream, which packs it next.
+    An object that never had an event gets its first one, unless it is older than the load goes back. One whose newest
+    event is not packed yet is left to the live stream, which packs it next.
     """
     object_of = and_(t.aggregate.c.doc_type == kind.name, among(connection, t.aggregate.c.key, keys))
     versions = dict(
@@ -243,7 +243,12 @@ def _documents(
     )
     fresh = [key for key in keys if key not in versions]
     if fresh:
-        made = _first_documents(node, connection, kind, kind.adapter.gather(connection, fresh), load.actor)
+        bodies = kind.adapter.gather(connection, fresh)
+        if load.since and kind.is_snapshot and kind.date_field:
+            bodies = {
+                key: body for key, body in bodies.items() if str(body.get(kind.date_field)) >= load.since
+            }
+        made = _first_documents(node, connection, kind, bodies, load.actor)
         versions.update(dict.fromkeys(made, 1))
     rows = connection.execute(
         select(t.document)
@@ -265,7 +270,11 @@ def _first_documents(
     events = connection.execute(
         select(t.outbox).where(t.outbox.c.doc_type == kind.name, among(connection, t.outbox.c.key, bodies))
     ).all()
-    made, _ = documents_of(node, connection, events)
+    made, _, aside = documents_of(node, connection, events)
+    if aside:
+        connection.execute(
+            update(t.outbox).where(among(connection, t.outbox.c.number, aside)).values(state="ASIDE")
+        )
     store(connection, made, {one.document_id: ((), "by loads only") for one in made})
     return [one.key for one in made]
 

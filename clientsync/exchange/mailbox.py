@@ -108,7 +108,8 @@ AND b.body_sha = mb_body.sha)""",
     """DELETE FROM mb_settled WHERE at < :before AND EXISTS (SELECT 1 FROM mb_settled n
 WHERE n.sender = mb_settled.sender AND n.receiver = mb_settled.receiver
 AND (n.epoch > mb_settled.epoch OR n.epoch = mb_settled.epoch AND n.seq > mb_settled.seq))""",
-    "DELETE FROM mb_request WHERE at < :before",
+    """DELETE FROM mb_request WHERE at < :before
+AND at < (SELECT max(n.at) FROM mb_heartbeat n WHERE n.node_id = mb_request.to_node)""",
     """DELETE FROM mb_heartbeat WHERE at < :before
 AND number > (SELECT min(n.number) FROM mb_heartbeat n WHERE n.node_id = mb_heartbeat.node_id
   AND n.incarnation = mb_heartbeat.incarnation)
@@ -118,6 +119,9 @@ AND number < (SELECT max(n.number) FROM mb_heartbeat n WHERE n.node_id = mb_hear
 """What a purge takes out beside the batches and their answers."""
 
 
+_ANSWERS = ("RECEIVED", "PROCESSED", "PARTIAL", "REJECTED")
+_SAID = ("document_id", "state", "reason")
+"""What an answer says of a document that is held."""
 _Key = TypeVar("_Key")
 
 
@@ -127,6 +131,27 @@ def _each(
     """Yield the rows of one statement per key, many of them asked at once; each is answered by an index."""
     for part in parts_of(keys, _STREAMS):
         yield from connection.execute(union_all(*(select(statement_of(one).subquery()) for one in part)))
+
+
+def _fields(text: str) -> dict[str, Any]:
+    """Return the fields that a node wrote; none when they cannot be read, so that only that node is concerned."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _items(text: str) -> tuple[Mapping[str, Any], ...] | None:
+    """Return what an answer says of documents, None when it cannot be read."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    has_form = isinstance(found, list) and all(
+        isinstance(one, dict) and all(isinstance(one.get(name), str) for name in _SAID) for one in found
+    )
+    return tuple(found) if has_form else None
 
 
 class ForkFound(Exception):
@@ -357,7 +382,7 @@ class Mailbox:
         return {(one[0], one[2], one[3]) for one in places if one not in there}
 
     def answers(self, sender: str, batches: Iterable[tuple[str, int, int]]) -> list[Answer]:
-        """Return the newest answer to each batch of a sender that has one.
+        """Return the newest answer to each batch of a sender that has one; what cannot be read is as no answer.
 
         Args:
             sender: who sent them.
@@ -369,6 +394,9 @@ class Mailbox:
             for part in parts_of(batches, _STREAMS):
                 statement = select(mb_ack).where(mb_ack.c.sender == sender, place.in_(part))
                 for row in connection.execute(statement.order_by(mb_ack.c.rev)):
+                    items = _items(row.items)
+                    if items is None or row.state not in _ANSWERS:
+                        continue
                     found[row.receiver, row.epoch, row.seq] = Answer(
                         row.sender,
                         row.receiver,
@@ -377,7 +405,7 @@ class Mailbox:
                         row.hash,
                         row.rev,
                         row.state,
-                        tuple(json.loads(row.items)),
+                        items,
                         row.incarnation,
                     )
         return list(found.values())
@@ -408,8 +436,8 @@ class Mailbox:
         """Take out batches that were processed before a moment, and return how many went, or would go.
 
         A batch stays until its sender has seen that it was processed. The last batch of every epoch stays, and the one
-        with the newest answer of a receiver: both are what a database that was restored is found out by. On PostgreSQL
-        only the head office's login may do it.
+        with the newest answer of a receiver: both are what a database that was restored is found out by. What is asked
+        of a node stays until it was there. On PostgreSQL only the head office's login may do it.
         """
         if self.engine.dialect.name == "postgresql":
             with writing(self.engine) as connection:
@@ -452,7 +480,7 @@ class Mailbox:
             return [
                 (
                     row.at,
-                    Request(row.request_id, row.from_node, row.to_node, row.kind, json.loads(row.args)),
+                    Request(row.request_id, row.from_node, row.to_node, row.kind, _fields(row.args)),
                 )
                 for row in rows
             ]
@@ -489,7 +517,7 @@ class Mailbox:
                 ),
             )
             return {
-                row.node_id: {**json.loads(row.body), "incarnation": row.incarnation, "at": row.at}
+                row.node_id: {**_fields(row.body), "incarnation": row.incarnation, "at": row.at}
                 for row in rows
             }
 

@@ -11,19 +11,23 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from clientsync.database import among, insert_rows
+from clientsync.errors import InvalidInput
 from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import upsert
 from clientsync.exchange.catalogue import DocType, Site
 from clientsync.exchange.documents import (
+    Control,
     Document,
     canonical,
     canonical_of_exact,
     digest,
     document_id,
     read_json,
+    refuse_nul,
+    withdrawal_id,
 )
 from clientsync.exchange.envelopes import body_of, chunks, sealed
 from clientsync.exchange.nodes import Lease, Node, moment, note_error
@@ -31,14 +35,29 @@ from clientsync.exchange.stored import DOCUMENT_FIELDS, document_of, values_of
 
 EVENTS_AT_ONCE = 2_500
 """Events of one transaction; a sync packs and sends as many such parts as there are."""
+_LARGEST = 2**63 - 1
+_NO_FORM = (InvalidInput, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+"""What a body that does not have the form of its type may raise while it is packed."""
 
 
-def pack(node: Node, lease: Lease) -> int:
+def pack(node: Node, lease: Lease, *, retries: bool = False) -> int:
     """Turn new events into documents and batches, and return how many documents were packed.
 
-    What was withheld from a peer that could not read it is sent as soon as it says that it can.
+    What was withheld from a peer that could not read it is sent as soon as it says that it can. An event that cannot be
+    packed is told and put aside, and all others go on; with ``retries`` what was put aside is tried again.
     """
+    while True:
+        made, number = _pack(node, lease, retries=retries)
+        if made or not number:
+            return made
+        retries = False
+
+
+def _pack(node: Node, lease: Lease, *, retries: bool) -> tuple[int, int]:
+    """Pack one part; return how many documents were packed, and out of how many events."""
     with node.writing("pack", lease) as connection:
+        if retries:
+            _take_back_aside(connection)
         streams: dict[str, list[Document]] = defaultdict(list)
         _take_withheld(node, connection, streams)
         events = connection.execute(
@@ -48,33 +67,53 @@ def pack(node: Node, lease: Lease) -> int:
             .limit(EVENTS_AT_ONCE)
             .with_for_update(skip_locked=True)
         ).all()
-        made, bodies = documents_of(node, connection, events)
+        made, bodies, aside = documents_of(node, connection, events)
         receivers = _route(node, connection, made, bodies)
+        made = _with_withdrawals(node, connection, made, receivers)
         store(connection, made, receivers)
         for one in made:
             for peer in receivers[one.document_id][0]:
                 streams[peer].append(one)
         _number(node, connection, streams)
-        if events:
-            done = [event.number for event in events]
-            connection.execute(
-                update(t.outbox).where(among(connection, t.outbox.c.number, done)).values(state="PACKED")
-            )
-    return len(made)
+        for state, numbers in (
+            ("PACKED", {event.number for event in events} - aside),
+            ("ASIDE", aside),
+        ):
+            if numbers:
+                connection.execute(
+                    update(t.outbox).where(among(connection, t.outbox.c.number, numbers)).values(state=state)
+                )
+    return len(made), len(events)
+
+
+def _take_back_aside(connection: Connection) -> None:
+    """Try again what was put aside, except where the object was written anew and packed since."""
+    later = t.outbox.alias()
+    is_replaced = exists().where(
+        later.c.doc_type == t.outbox.c.doc_type,
+        later.c.key == t.outbox.c.key,
+        later.c.version > t.outbox.c.version,
+        later.c.state == "PACKED",
+    )
+    aside = update(t.outbox).where(t.outbox.c.state == "ASIDE")
+    connection.execute(aside.where(is_replaced.correlate(t.outbox)).values(state="REPLACED"))
+    connection.execute(aside.values(state="NEW"))
 
 
 def documents_of(
     node: Node, connection: Connection, events: Sequence[Any]
-) -> tuple[list[Document], dict[str, dict[str, Any]]]:
-    """Return documents in the order in which they travel, and their bodies by id.
+) -> tuple[list[Document], dict[str, dict[str, Any]], set[int]]:
+    """Return documents in the order in which they travel, their bodies by id, and the events that cannot be packed.
 
-    Of types that send their newest state the last event of an object stands for all of them.
+    Of types that send their newest state the last event of an object stands for all of them. What cannot be packed is
+    told as an error.
     """
     by_type: dict[str, list[Any]] = defaultdict(list)
     for event in events:
         by_type[event.doc_type].append(event)
     made: list[Document] = []
     bodies: dict[str, dict[str, Any]] = {}
+    aside: set[int] = set()
     for name in sorted(by_type, key=node.catalogue.rank):
         kind = node.catalogue.known(name)
         chosen = by_type[name]
@@ -82,10 +121,30 @@ def documents_of(
             chosen = list({event.key: event for event in chosen}.values())
         newest = {} if kind.is_snapshot else kind.adapter.gather(connection, [event.key for event in chosen])
         for event in chosen:
-            one, body = _document(node, kind, event, newest)
-            made.append(one)
-            bodies[one.document_id] = body
-    return made, bodies
+            try:
+                document, body = _document(node, kind, event, newest)
+                kind.route.receivers(body, ())
+            except _NO_FORM as error:
+                _tell(connection, kind, event, error)
+                same = [event] if kind.is_snapshot else [one for one in by_type[name] if one.key == event.key]
+                aside |= {one.number for one in same}
+                continue
+            made.append(document)
+            bodies[document.document_id] = body
+    return made, bodies, aside
+
+
+def _tell(connection: Connection, kind: DocType, event: Any, error: Exception) -> None:
+    said = error.message if isinstance(error, InvalidInput) else f"{type(error).__name__}: {error}"
+    note_error(
+        connection,
+        peer="",
+        error_class="DOCUMENT",
+        code="NOT_PACKED",
+        what=f"{event.doc_type} {event.key}",
+        reason=f"its body does not have the form of {kind.title}: {said}"[:300],
+        next_step="Every sync tries it again. Correct what writes it, and write the object anew: that replaces it.",
+    )
 
 
 def _document(
@@ -98,6 +157,7 @@ def _document(
     else:
         body = dict(newest.get(event.key) or {})
         op = op if body else "delete"
+        refuse_nul(body, kind.title)
         text = canonical(body)
     one = Document(
         document_id=document_id(node.node_id, kind.name, event.key, event.version),
@@ -113,6 +173,8 @@ def _document(
         deps=tuple(kind.deps(body)) if op == "upsert" else (),
         control=kind.control(body),
     )
+    if any(abs(figure) > _LARGEST for figure in one.control):
+        raise ValueError("a control figure is out of bounds")
     return one, body
 
 
@@ -139,6 +201,67 @@ def _route(
             rule = "deleted: to every store that was sent it"
         found[one.document_id] = (chosen, rule)
     return found
+
+
+def _with_withdrawals(
+    node: Node,
+    connection: Connection,
+    made: Sequence[Document],
+    receivers: dict[str, tuple[tuple[str, ...], str]],
+) -> list[Document]:
+    """Return documents with a tombstone after each whose object some stores were sent and no longer receive.
+
+    The receivers of the tombstones are put among the others. Types that are never changed are not withdrawn.
+    """
+    chosen: dict[str, list[Document]] = defaultdict(list)
+    for one in made:
+        kind = node.catalogue.known(one.doc_type)
+        if one.op == "upsert" and not kind.is_snapshot and kind.route.is_narrow:
+            chosen[one.doc_type].append(one)
+    sent: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for doc_type, documents in chosen.items():
+        keys = {one.key for one in documents}
+        for row in connection.execute(
+            select(t.carried.c.peer, t.carried.c.key, t.carried.c.version)
+            .where(t.carried.c.doc_type == doc_type, among(connection, t.carried.c.key, keys))
+            .order_by(t.carried.c.peer)
+        ):
+            sent[doc_type, row.key].append(row)
+    if not sent:
+        return list(made)
+    found = []
+    for one in made:
+        found.append(one)
+        stays = receivers[one.document_id][0]
+        away = [row for row in sent.get(one.aggregate, ()) if row.peer not in stays]
+        peers = tuple(row.peer for row in away if not _is_withdrawn(connection, node, one, row))
+        if peers:
+            gone = _tombstone(node, one)
+            receivers[gone.document_id] = (peers, "withdrawn: to the stores that were sent it before")
+            found.append(gone)
+    return found
+
+
+def _tombstone(node: Node, one: Document) -> Document:
+    """Return the document that takes an object away where the version of another one does not go."""
+    text = canonical({})
+    return one._replace(
+        document_id=withdrawal_id(node.node_id, *one.aggregate, one.version),
+        op="delete",
+        text=text,
+        sha256=digest(text),
+        deps=(),
+        control=Control(),
+    )
+
+
+def _is_withdrawn(connection: Connection, node: Node, one: Document, carried: Any) -> bool:
+    """Whether the last that a store was sent of an object took it away there."""
+    ident = withdrawal_id(node.node_id, *one.aggregate, carried.version)
+    there = connection.execute(
+        select(t.document.c.receivers).where(t.document.c.document_id == ident)
+    ).scalar_one_or_none()
+    return there is not None and carried.peer in read_json(there)
 
 
 def sites_on(dated: Iterable[Any], day: str) -> Iterable[Site]:

@@ -131,7 +131,7 @@ def _finished_event(before: str) -> ColumnElement[bool]:
     )
 
     return and_(
-        t.outbox.c.state == "PACKED",
+        t.outbox.c.state.in_(("PACKED", "REPLACED")),
         t.outbox.c.occurred_at < before,
         ~_has_document_in(t.batch_item, same),
         ~_has_document_in(t.withheld, same),

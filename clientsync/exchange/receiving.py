@@ -2,7 +2,8 @@
 
 Where nothing of the sender waits, the documents have their effect in that same transaction; when one of them cannot,
 the batch is taken without, and what becomes of each is decided afterwards. A batch that is not what its sender signed
-is not taken and not answered; it is read again at the next sync, and at the second time the sender is asked to look.
+is not taken and not answered, nor is one that this database refuses; it is read again at the next sync, and at the
+second time the sender is asked to look. The other senders go on.
 Whatever becomes of the documents, the place moves on: the inbox is durable.
 """
 
@@ -16,13 +17,18 @@ from sqlalchemy import Connection, insert, select, update
 
 from clientsync.database import insert_rows
 from clientsync.exchange import tables as t
-from clientsync.exchange.applying import OPEN, REFUSALS, applied_at_once
+from clientsync.exchange.applying import AWAY, OPEN, REFUSALS, applied_at_once, why
 from clientsync.exchange.envelopes import Batch, EnvelopeBroken, Opened, opened
 from clientsync.exchange.mailbox import Mailbox
 from clientsync.exchange.nodes import Lease, Node, moment, note_error, peers_of
 from clientsync.exchange.stored import DOCUMENT_FIELDS, values_of
 
 _Place = tuple[int, int, str]
+_NEXT_STEP = "It is read again. When it stays: clientsync exchange resend at {}."
+_NEXT_STEPS = {
+    "GAP": "It is read again. If it is purged: clientsync exchange load --from {} --restart.",
+    "REFUSED": "Correct its documents at {0}, then: clientsync exchange load --from {0} --restart.",
+}
 
 
 def check_set_back(node: Node, mailbox: Mailbox, lease: Lease) -> bool:
@@ -45,7 +51,8 @@ def check_set_back(node: Node, mailbox: Mailbox, lease: Lease) -> bool:
         peers = peers_of(connection)
         places = {peer: _settled_until(connection, peer) for peer in peers}
     for peer, (epoch, seq) in places.items():
-        mailbox.ask(node.node_id, peer, "rewind", {"epoch": epoch, "seq": seq, "incarnation": incarnation})
+        place = {"epoch": epoch, "seq": seq, "incarnation": incarnation, "rev": newest}
+        mailbox.ask(node.node_id, peer, "rewind", place)
     with node.writing("set_back", lease) as connection:
         connection.execute(
             update(t.node)
@@ -96,7 +103,7 @@ def receive(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) ->
 
     Raises:
         LeaseLost: another sync of this node has taken over.
-        WarehouseError: the mailbox cannot be read, or this database not be written.
+        WarehouseError: the mailbox cannot be read, or this database cannot be reached or is full.
     """
     with node.engine.connect() as connection:
         keys = dict(connection.execute(select(t.peer.c.peer, t.peer.c.public_key)).all())
@@ -127,11 +134,19 @@ def receive(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) ->
                 else:
                     _tell(node, mailbox, lease, batch, error)
                 continue
-            if batch.sender not in stuck and _take_applied(node, lease, batch, found):
-                applied += len(found.documents)
-            else:
-                _take(node, lease, batch, found)
-                stuck.add(batch.sender)
+            try:
+                if batch.sender not in stuck and _take_applied(node, lease, batch, found):
+                    applied += len(found.documents)
+                else:
+                    _take(node, lease, batch, found)
+                    stuck.add(batch.sender)
+            except AWAY:
+                raise
+            except REFUSALS as error:
+                broken.add(batch.sender)
+                words = f"this database does not take batch {batch.seq}: {why(error)[1]}"
+                _tell(node, mailbox, lease, batch, EnvelopeBroken("REFUSED", words))
+                continue
             waiting[batch.sender] = (batch.epoch, batch.seq, batch.hash)
             moved.add(batch.sender)
             received += len(found.documents)
@@ -169,9 +184,7 @@ def _tell(node: Node, mailbox: Mailbox, lease: Lease, batch: Batch, error: Envel
             code=error.code,
             what=what,
             reason=str(error),
-            next_step=f"It is read again. When it stays: clientsync exchange resend at {batch.sender}."
-            if error.code != "GAP"
-            else f"It is read again. If it is purged: clientsync exchange load --from {batch.sender} --restart.",
+            next_step=_NEXT_STEPS.get(error.code, _NEXT_STEP).format(batch.sender),
         )
     if not is_first:
         mailbox.ask(node.node_id, batch.sender, "look", {"epoch": batch.epoch, "seq": batch.seq})
@@ -190,6 +203,8 @@ def _take_applied(node: Node, lease: Lease, batch: Batch, found: Opened) -> bool
             if not applied_at_once(node, connection, batch.sender, found.documents, found.before):
                 raise _NotAtOnce
             _keep(connection, batch, found, at, state="APPLIED", settled_at=at)
+    except AWAY:
+        raise
     except (_NotAtOnce, *REFUSALS):
         return False
     return True

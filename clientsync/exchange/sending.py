@@ -17,7 +17,7 @@ from clientsync.database import among
 from clientsync.exchange import tables as t
 from clientsync.exchange.envelopes import batch_of, body_of, chunks
 from clientsync.exchange.loading import begin_again
-from clientsync.exchange.mailbox import AT_ONCE, Mailbox, Position
+from clientsync.exchange.mailbox import AT_ONCE, Answer, Mailbox, Position
 from clientsync.exchange.nodes import Lease, Node, moment, note_error, peers_of
 from clientsync.exchange.packing import number_batches
 from clientsync.exchange.stored import documents_by_id
@@ -54,10 +54,12 @@ def check_restored(node: Node, mailbox: Mailbox, lease: Lease) -> list[str]:
             if peer in doubled:
                 restored.append(peer)
                 epoch = max(own.epoch, there.epoch if there else 0)
-                _begin_epoch(node, connection, peer, epoch + 1, _DOUBLED, repeats=True)
+                open_ = and_(t.batch_out.c.peer == peer, t.batch_out.c.state.in_((*OPEN_STATES, "DOUBLED")))
+                _begin_epoch(node, connection, peer, epoch + 1, _DOUBLED, again=open_, restarts=True)
             elif there is not None and _is_behind(connection, peer, own, there):
                 restored.append(peer)
-                _begin_epoch(node, connection, peer, there.epoch + 1, _never_sent(there))
+                lost = and_(_not_new(peer), t.after(t.batch_out, there.epoch, there.seq))
+                _begin_epoch(node, connection, peer, there.epoch + 1, _never_sent(there), again=lost)
             else:
                 _bring_again(connection, peer, own, there or Position())
         for peer in restored:
@@ -94,7 +96,7 @@ def _never_sent(there: Position) -> str:
 
 
 def _is_behind(connection: Connection, peer: str, own: Any, there: Position) -> bool:
-    """Whether the mailbox holds what this database never sent."""
+    """Whether the mailbox holds what this database never sent; of what was purged here it is known no more."""
     if there.epoch != own.epoch:
         return bool(there.epoch > own.epoch)
     if there.seq >= own.next_seq:
@@ -102,19 +104,34 @@ def _is_behind(connection: Connection, peer: str, own: Any, there: Position) -> 
     known = connection.execute(
         select(t.batch_out.c.hash).where(t.at(t.batch_out, peer, there.epoch, there.seq))
     ).scalar_one_or_none()
-    return bool(known != there.hash)
+    return known is not None and bool(known != there.hash)
+
+
+def _not_new(peer: str) -> ColumnElement[bool]:
+    """Return the condition of batches of a stream that were brought, and whose documents no other one repeats."""
+    return and_(t.batch_out.c.peer == peer, t.batch_out.c.state.notin_(("PACKED", "REPLACED")))
+
+
+def set_back(connection: Connection, batches: ColumnElement[bool], state: str) -> int:
+    """Set batches back to a state in which nothing is known of an answer to them; return how many they are."""
+    if connection.execute(select(t.batch_out.c.seq).where(batches).limit(1)).first() is None:
+        return 0
+    connection.execute(
+        update(t.batch_item)
+        .where(t.in_batches(t.batch_item, t.batch_out, batches))
+        .values(answer="", reason="")
+    )
+    values = {"state": state, "rev": 0, "answered_at": "", "answered_by": ""}
+    return int(connection.execute(update(t.batch_out).where(batches).values(**values)).rowcount)
 
 
 def _bring_again(connection: Connection, peer: str, own: Any, there: Position) -> None:
-    lost = connection.execute(
-        update(t.batch_out)
-        .where(
-            t.batch_out.c.peer == peer,
-            t.batch_out.c.state != "PACKED",
-            t.after(t.batch_out, there.epoch, there.seq),
-        )
-        .values(state="PACKED", rev=0)
-    ).rowcount
+    after_it = and_(
+        t.batch_out.c.peer == peer,
+        t.batch_out.c.state != "PACKED",
+        t.after(t.batch_out, there.epoch, there.seq),
+    )
+    lost = set_back(connection, after_it, "PACKED")
     if lost:
         note_error(
             connection,
@@ -128,19 +145,26 @@ def _bring_again(connection: Connection, peer: str, own: Any, there: Position) -
 
 
 def _begin_epoch(
-    node: Node, connection: Connection, peer: str, epoch: int, reason: str, *, repeats: bool = False
+    node: Node,
+    connection: Connection,
+    peer: str,
+    epoch: int,
+    reason: str,
+    *,
+    again: ColumnElement[bool] | None = None,
+    restarts: bool = False,
 ) -> None:
     """Begin a new epoch of a stream; what was numbered and never brought is numbered anew in it.
 
-    With ``repeats`` all that was not processed is numbered anew, and the epoch begins with a batch that says so: the
-    peer cannot read on in the old one, because it took other batches under the same numbers.
+    The batches of ``again`` are numbered anew too: the mailbox lost them, or holds others under their numbers. With
+    ``restarts`` the epoch begins with a batch that says so: the peer cannot read on in the old one, because it took
+    other batches under the same numbers.
     """
     packed = and_(t.batch_out.c.peer == peer, t.batch_out.c.state == "PACKED")
-    open_ = and_(t.batch_out.c.peer == peer, t.batch_out.c.state.in_((*OPEN_STATES, "DOUBLED")))
     ids: list[str] = []
-    if repeats:
-        ids += _documents_in(connection, peer, open_)
-        connection.execute(update(t.batch_out).where(open_).values(state="REPLACED", answered_at=moment()))
+    if again is not None:
+        ids += _documents_in(connection, peer, again)
+        connection.execute(update(t.batch_out).where(again).values(state="REPLACED", answered_at=moment()))
     ids += _documents_in(connection, peer, packed)
     connection.execute(delete(t.batch_item).where(t.in_batches(t.batch_item, t.batch_out, packed)))
     connection.execute(delete(t.batch_out).where(packed))
@@ -150,7 +174,7 @@ def _begin_epoch(
     done = connection.execute(update(t.stream_out).where(t.stream_out.c.peer == peer).values(**values))
     if not done.rowcount:
         connection.execute(insert(t.stream_out).values(peer=peer, **values))
-    if repeats:
+    if restarts:
         number_batches(node, connection, peer, [([], body_of([]))], {"restarts": True})
     _pack_again(node, connection, peer, ids)
     begin_again(connection, peer)
@@ -255,13 +279,13 @@ def upload(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) -> 
 def collect(node: Node, mailbox: Mailbox, lease: Lease) -> int:
     """Take the answers to own batches, and return how many batches were found to be processed.
 
-    An answer never promotes a batch that is still to be brought, and one of an earlier life of the receiver counts only
-    until the receiver says how far back it was set. An answer to another batch under the same number marks the own one
+    An answer never promotes a batch that is still to be brought, and one that a receiver gave before it was restored
+    counts only until the receiver says so. An answer to another batch under the same number marks the own one
     as ``DOUBLED``: ``check_restored`` then begins a new epoch. Answers of older software name no digest.
     """
     with node.engine.connect() as connection:
         rows = connection.execute(select(t.batch_out).where(t.batch_out.c.state.in_(OPEN_STATES))).all()
-        lives = dict(connection.execute(select(t.stream_out.c.peer, t.stream_out.c.peer_incarnation)).all())
+        streams = {row.peer: row for row in connection.execute(select(t.stream_out))}
     known = {(row.peer, row.epoch, row.seq): row for row in rows}
     if not known:
         return 0
@@ -282,7 +306,7 @@ def collect(node: Node, mailbox: Mailbox, lease: Lease) -> int:
         for one in answers
         if one not in doubled
         and one.rev > known[one.receiver, one.epoch, one.seq].rev
-        and lives.get(one.receiver, "") in ("", one.incarnation)
+        and _is_of_now(streams[one.receiver], one)
     ]
     if not news:
         return 0
@@ -297,6 +321,13 @@ def collect(node: Node, mailbox: Mailbox, lease: Lease) -> int:
             if done.rowcount:
                 _mirror(connection, one.receiver, one.epoch, one.seq, one.state, one.items)
     return sum(one.state == "PROCESSED" for one in news)
+
+
+def _is_of_now(stream: Any, answer: Answer) -> bool:
+    """Whether an answer was given after its receiver was restored last; older software says only which life it is."""
+    if stream.peer_rev:
+        return bool(answer.rev > stream.peer_rev)
+    return stream.peer_incarnation in ("", answer.incarnation)
 
 
 def _mirror(
@@ -343,23 +374,23 @@ def settle(node: Node, mailbox: Mailbox, lease: Lease) -> int:
     return len(places)
 
 
-def rewind(node: Node, lease: Lease, peer: str, epoch: int, seq: int, incarnation: str) -> int:
+def rewind(node: Node, lease: Lease, peer: str, epoch: int, seq: int, incarnation: str, rev: int = 0) -> int:
     """Take back what an earlier life of a receiver said of the batches after a place; return how many.
 
-    The receiver was restored: its present life has not processed them, whatever it said before.
+    The receiver was restored: its present life has not processed them, whatever it said before. Answers up to ``rev``
+    are those of before; 0 when older software asks, which tells its new life only.
     """
+    is_of_before = t.batch_out.c.rev <= rev if rev else t.batch_out.c.answered_by != incarnation
     with node.writing("rewind", lease) as connection:
         connection.execute(
-            update(t.stream_out).where(t.stream_out.c.peer == peer).values(peer_incarnation=incarnation)
+            update(t.stream_out)
+            .where(t.stream_out.c.peer == peer)
+            .values(peer_incarnation=incarnation, peer_rev=rev)
         )
-        done = connection.execute(
-            update(t.batch_out)
-            .where(
-                t.batch_out.c.peer == peer,
-                t.batch_out.c.state.in_(("PROCESSED", "PARTIAL", "RECEIVED", "REJECTED")),
-                t.batch_out.c.answered_by != incarnation,
-                t.after(t.batch_out, epoch, seq),
-            )
-            .values(state="UPLOADED", rev=0)
+        answered = and_(
+            t.batch_out.c.peer == peer,
+            t.batch_out.c.state.in_(("PROCESSED", "PARTIAL", "RECEIVED", "REJECTED")),
+            is_of_before,
+            t.after(t.batch_out, epoch, seq),
         )
-        return int(done.rowcount)
+        return set_back(connection, answered, "UPLOADED")

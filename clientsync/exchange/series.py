@@ -72,6 +72,9 @@ def gaps_received(connection: Connection, peer: str, doc_type: str) -> list[Gap]
         t.applied.c.origin == peer, t.applied.c.doc_type == doc_type, t.applied.c.business_date >= _since()
     )
     held = select(t.inbox.c.key).where(
-        t.inbox.c.peer == peer, t.inbox.c.doc_type == doc_type, t.inbox.c.state.in_(OPEN)
+        t.inbox.c.peer == peer,
+        t.inbox.c.doc_type == doc_type,
+        t.inbox.c.state.in_(OPEN),
+        t.inbox.c.business_date >= _since(),
     )
     return gaps_in([*connection.execute(had).scalars(), *connection.execute(held).scalars()])

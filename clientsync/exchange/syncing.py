@@ -19,7 +19,7 @@ from clientsync.database import reading
 from clientsync.errors import ExchangeRefused, InvalidInput, LeaseLost, SyncError
 from clientsync.exchange import tables as t
 from clientsync.exchange.answering import answer
-from clientsync.exchange.applying import OPEN, apply
+from clientsync.exchange.applying import AWAY, OPEN, REFUSALS, apply
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.documents import canonical
 from clientsync.exchange.envelopes import PROTOCOL
@@ -156,7 +156,7 @@ def _sync(
     phase("collect", lambda: collect(node, mailbox, lease), may_fail=True)
     check_restored(node, mailbox, lease)
     settle(node, mailbox, lease)
-    phase("pack", lambda: pack(node, lease))
+    phase("pack", lambda: pack(node, lease, retries=True))
     phase("load", lambda: advance(node, lease, fitting))
     phase("upload", lambda: _send(node, mailbox, lease, fitting, result))
     _ask_for_missing(node, mailbox, lease)
@@ -243,11 +243,12 @@ def _handshake(
             beat = beats.get(peer)
             if beat is None:
                 continue
-            connection.execute(
-                update(t.peer).where(t.peer.c.peer == peer).values(readable=canonical(beat["readable"]))
-            )
             why = misfit(beat)
-            if why:
+            if not why:
+                connection.execute(
+                    update(t.peer).where(t.peer.c.peer == peer).values(readable=canonical(beat["readable"]))
+                )
+            else:
                 result.refused[peer] = why
                 note_error(
                     connection,
@@ -256,7 +257,7 @@ def _handshake(
                     code="VERSION",
                     what=f"version of {peer}",
                     reason=why,
-                    next_step="Bring both sides to the same major version.",
+                    next_step=f"Bring both sides to the same version; {peer} takes part again after its next sync.",
                 )
     if node.kind == "STORE" and HEAD_OFFICE in result.refused:
         _beat(node, mailbox)
@@ -270,25 +271,46 @@ def _handle_requests(node: Node, mailbox: Mailbox, lease: Lease) -> None:
     for _, one in mailbox.requests(node.node_id, ""):
         if one.request_id in done:
             continue
-        args = one.args
-        if one.kind == "rewind":
-            rewind(node, lease, one.from_node, int(args["epoch"]), int(args["seq"]), str(args["incarnation"]))
-        elif one.kind == "send":
-            send_object(node, lease, one.from_node, str(args["doc_type"]), str(args["key"]))
-        elif one.kind == "load":
-            _begin_asked_load(node, lease, one)
-        with node.writing("request", lease) as connection:
-            if one.kind not in ("rewind", "send", "load"):
+        try:
+            _handle(node, lease, one)
+        except AWAY:
+            raise
+        except REFUSALS as error:
+            with node.writing("request", lease) as connection:
                 note_error(
                     connection,
                     peer=one.from_node,
                     error_class="PROTOCOL",
-                    code="ASKED",
-                    what=f"{one.kind} {canonical(dict(args))}",
-                    reason=f"{one.from_node} cannot take what this node sent",
-                    next_step=f"Send the batch again: clientsync exchange resend --to {one.from_node} --batch NUMBER.",
+                    code="REQUEST",
+                    what=f"{one.kind} asked by {one.from_node}",
+                    reason=f"what is asked cannot be done: {type(error).__name__}",
+                    next_step=f"Bring {one.from_node} to the version of this node, and ask again there.",
                 )
+        with node.writing("request", lease) as connection:
             connection.execute(insert(t.handled).values(request_id=one.request_id, at=moment()))
+
+
+def _handle(node: Node, lease: Lease, asked: Request) -> None:
+    """Do what a peer asks for; doing it twice does no harm."""
+    args, peer = asked.args, asked.from_node
+    if asked.kind == "rewind":
+        place = int(args["epoch"]), int(args["seq"])
+        rewind(node, lease, peer, *place, str(args["incarnation"]), int(args.get("rev", 0)))
+    elif asked.kind == "send":
+        send_object(node, lease, peer, str(args["doc_type"]), str(args["key"]))
+    elif asked.kind == "load":
+        _begin_asked_load(node, lease, asked)
+    else:
+        with node.writing("request", lease) as connection:
+            note_error(
+                connection,
+                peer=peer,
+                error_class="PROTOCOL",
+                code="ASKED",
+                what=f"{asked.kind} {canonical(dict(args))}",
+                reason=f"{peer} cannot take what this node sent",
+                next_step=f"Send the batch again: clientsync exchange resend --to {peer} --batch NUMBER.",
+            )
 
 
 def _begin_asked_load(node: Node, lease: Lease, asked: Request) -> None:

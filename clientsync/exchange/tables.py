@@ -78,6 +78,12 @@ Index(
     sqlite_where=text("state = 'NEW'"),
     postgresql_where=text("state = 'NEW'"),
 )
+Index(
+    "sync_outbox_aside",
+    outbox.c.number,
+    sqlite_where=text("state = 'ASIDE'"),
+    postgresql_where=text("state = 'ASIDE'"),
+)
 Index("sync_outbox_object", outbox.c.doc_type, outbox.c.key, outbox.c.version, unique=True)
 document = Table(
     "sync_document", NODE, _key("document_id"), _text("event_id"), _text("doc_type"), _number("schema_version"),
@@ -96,7 +102,7 @@ Index("sync_document_day", document.c.business_date)
 body = Table("sync_body", NODE, _key("sha"), Column("bytes", LargeBinary, nullable=False))
 stream_out = Table(
     "sync_stream_out", NODE, _key("peer"), _number("epoch", 1), _number("next_seq", 1), _text("last_hash"),
-    _text("peer_incarnation"), _number("settled_epoch"), _number("settled_seq"),
+    _text("peer_incarnation"), _number("peer_rev"), _number("settled_epoch"), _number("settled_seq"),
 )  # fmt: skip
 carried = Table("sync_carried", NODE, _key("peer"), _key("doc_type"), _key("key"), _number("version"))
 batch_out = Table(

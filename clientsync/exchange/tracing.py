@@ -63,6 +63,8 @@ def trace(node: Node, mailbox: Mailbox | None, key: str) -> list[Step]:
     ]
     if any(one.state == "NEW" for one in events):
         steps.append(Step("batch", False, "it waits for the next sync of this node"))
+    if any(one.state == "ASIDE" for one in events):
+        steps.append(Step("batch", False, "it cannot be packed: clientsync exchange errors"))
     for one in documents:
         steps += _sent(node, mailbox, one, items[one.document_id], purged_until)
     steps += [_arrived(one) for one in arrived] or [_had(one) for one in had]

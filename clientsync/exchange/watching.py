@@ -42,9 +42,14 @@ def _before(limit: timedelta) -> str:
 
 
 def _unsent(connection: Connection) -> bool:
-    new = connection.execute(
-        select(func.count()).where(t.outbox.c.state == "NEW", t.outbox.c.occurred_at < _before(SENT_WITHIN))
-    ).scalar_one()
+    new = sum(
+        connection.execute(
+            select(func.count()).where(
+                t.outbox.c.state == state, t.outbox.c.occurred_at < _before(SENT_WITHIN)
+            )
+        ).scalar_one()
+        for state in ("NEW", "ASIDE")
+    )
     packed = connection.execute(
         select(func.coalesce(func.sum(t.batch_out.c.n), 0)).where(
             t.batch_out.c.state == "PACKED", t.batch_out.c.packed_at < _before(SENT_WITHIN)

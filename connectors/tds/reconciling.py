@@ -108,7 +108,7 @@ OLD_ACT_ONLY = {
     "outstanding_demand": "Statements under the Act of 2025 are filed, and their demand is read from no portal yet.",
     "notices": "Statements under the Act of 2025 are filed, and what TRACES says of them is read from no portal yet.",
 }
-"""Modules of which only the portal of the old Act is known, with what they lack of a client that files under the new."""
+"""Modules of which only the old Act's portal is known, with what they lack of a client that files under the new one."""
 Place = tuple[Quarter, str]
 """Quarter and old form name of a statement."""
 

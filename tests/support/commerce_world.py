@@ -151,9 +151,9 @@ class FakeShop:
         """The document that the event names."""
         return [Key(event.type, event.entity_id)] if event.type in TYPES else []
 
-    def about_booked(self, event: EventSeen) -> Key | None:
+    def about_booked(self, event: EventSeen) -> list[Key]:
         """Nothing is booked here."""
-        return None
+        return []
 
     def masters_of(self, event: EventSeen) -> list[Key]:
         """Nothing is booked here."""
@@ -314,9 +314,9 @@ class FakeAccounting:
         """Nothing comes from here."""
         return []
 
-    def about_booked(self, event: EventSeen) -> Key | None:
+    def about_booked(self, event: EventSeen) -> list[Key]:
         """The sale whose booking was deleted."""
-        return Key("sale", event.entity_id) if event.type == "DELETED" else None
+        return [Key("sale", event.entity_id)] if event.type == "DELETED" else []
 
     def masters_of(self, event: EventSeen) -> list[Key]:
         """The item that was changed."""
@@ -481,9 +481,9 @@ class CommerceWorld:
             return
 
     def _is_open(self) -> bool:
-        return bool(
-            self.rows(state=("sending", "unknown", "ready", "received", "waiting")) or self._new_events()
-        )
+        awaited = [row for row in self.rows(state="expected") if row.fetched_at is None]
+        sent = self.rows(state=("sending", "unknown", "ready", "received", "waiting"))
+        return bool(sent or awaited or self._new_events())
 
     def _new_events(self) -> int:
         from clientsync.commerce.events import next_due

@@ -11,11 +11,12 @@ import pytest
 from clientsync.errors import InvalidInput
 from clientsync.exchange import loading
 from clientsync.exchange import tables as t
+from clientsync.exchange.board import compared
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.loaded import ask_for_load, left_over, loads_received, remove_left_over
 from clientsync.exchange.loading import cancel, loads_of, start
 from connectors.retail import tables as retail
-from tests.support.exchange_world import Crash, World
+from tests.support.exchange_world import DAY, Crash, World, bill
 
 
 @pytest.fixture()
@@ -218,3 +219,39 @@ def test_an_object_that_was_removed_as_left_over_comes_back_with_its_next_versio
     assert {row["item_code"]: row["name"] for row in world.rows("S1", retail.item)} == {
         "I1": "old", "I2": "new",
     }  # fmt: skip
+
+
+def test_what_a_load_leaves_out_as_too_old_makes_no_day_differ(world: World) -> None:
+    world.item("I1")
+    world.rounds(2)
+    for number, day in (("S1-1", "2026-01-05"), ("S1-2", DAY)):
+        found = bill("S1", number, net=0, on_day=day)
+        del found["lines"]
+        with world.nodes["S1"].engine.begin() as connection:
+            connection.execute(retail.bill.insert(), found)
+    start(world.nodes["S1"], HEAD_OFFICE, types=["bill"], since="2026-11-01", actor="asha")
+    world.rounds(3)
+    office = world.nodes[HEAD_OFFICE]
+    rows = [row for row in compared(office, world.mailbox) if row["store"] == "S1"]
+    assert [(row["day"], row["state"]) for row in rows] == [(DAY, "equal")]
+    start(world.nodes["S1"], HEAD_OFFICE, types=["bill"], actor="asha")
+    world.rounds(3)
+    rows = [row for row in compared(office, world.mailbox) if row["store"] == "S1"]
+    assert [(row["day"], row["state"]) for row in rows] == [("2026-01-05", "equal"), (DAY, "equal")]
+
+
+def test_an_object_that_cannot_be_packed_is_put_aside_and_the_load_goes_on(world: World) -> None:
+    put_items(world, HEAD_OFFICE, 3)
+    with world.nodes[HEAD_OFFICE].engine.begin() as connection:
+        connection.execute(
+            retail.item.update().where(retail.item.c.item_code == "X0001").values(name="a\x00b")
+        )
+    start(world.nodes[HEAD_OFFICE], "S1", types=["item"], actor="asha")
+    world.rounds(2)
+    assert codes(world, "S1") == {"X0000", "X0002"}
+    assert the_load(world, "S1")["state"] == "COMPLETE"
+    assert "NOT_PACKED" in {row["code"] for row in world.rows(HEAD_OFFICE, t.error)}
+    with world.nodes[HEAD_OFFICE].engine.begin() as connection:
+        connection.execute(retail.item.update().values(name="Shirt"))
+    world.rounds(2)
+    assert codes(world, "S1") == {"X0000", "X0001", "X0002"}

@@ -108,6 +108,17 @@ def test_a_held_bill_is_no_missing_number(world: World) -> None:
     assert missing_numbers(world.nodes[HEAD_OFFICE], world.mailbox) == []
 
 
+def test_a_bill_that_is_held_since_long_makes_no_gap_up_to_the_numbers_of_today(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, item in (("S1-01", "I9"), ("S1-02", "I1"), ("S1-05", "I1")):
+        world.bill("S1", number, item, on_day="2026-10-01")
+    world.bill("S1", "S1-06")
+    world.rounds(2)
+    monkeypatch.setenv("CLIENTSYNC_NOW", "2026-11-27T10:00:00+00:00")
+    assert missing_numbers(world.nodes[HEAD_OFFICE], world.mailbox) == []
+
+
 def test_what_waits_is_told_in_minutes_and_rupees(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLIENTSYNC_NOW", "2026-11-27T10:00:00+05:30")
     world.bill("S1", "S1-1", net=7_421_000)

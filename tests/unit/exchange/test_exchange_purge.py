@@ -11,6 +11,7 @@ from clientsync.errors import InvalidInput
 from clientsync.exchange import tables as t
 from clientsync.exchange.board import compared
 from clientsync.exchange.catalogue import HEAD_OFFICE
+from clientsync.exchange.lists import sent
 from clientsync.exchange.loaded import left_over
 from clientsync.exchange.loading import start
 from clientsync.exchange.mailbox import mb_ack, mb_batch, mb_body, mb_heartbeat
@@ -174,3 +175,50 @@ def test_what_a_load_held_is_not_called_left_over_once_it_is_purged(
 def test_a_purge_without_a_name_or_of_everything_is_refused(world: World, days: int, actor: str) -> None:
     with pytest.raises(InvalidInput):
         purge(world.nodes["S1"], world.mailbox, keep_days=days, actor=actor)
+
+
+def test_what_a_purged_store_uploaded_is_brought_again_when_the_mailbox_is_put_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailbox = world.backup("mailbox")
+    monkeypatch.setenv("CLIENTSYNC_NOW", LATER)
+    world.bill("S1", "S1-8")
+    world.sync("S1")
+    purge(world.nodes["S1"], world.mailbox, actor="asha")
+    world.restore("mailbox", mailbox)
+    world.bill("S1", "S1-9")
+    world.rounds(4)
+    assert {row["number"] for row in world.rows(HEAD_OFFICE, retail.bill)} >= {"S1-8", "S1-9"}
+    assert "RESTORED" not in {row["code"] for row in world.rows("S1", t.error)}
+
+
+def test_what_is_asked_of_a_store_stays_until_it_was_there(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.mailbox.ask(HEAD_OFFICE, "S1", "send", {"doc_type": "bill", "key": "S1-0"})
+    monkeypatch.setenv("CLIENTSYNC_NOW", LATER)
+    purge(world.nodes[HEAD_OFFICE], world.mailbox, actor="asha")
+    assert [one.kind for _, one in world.mailbox.requests("S1", "")] == ["send"]
+    world.sync("S1")
+    purge(world.nodes[HEAD_OFFICE], world.mailbox, actor="asha")
+    assert world.mailbox.requests("S1", "") == []
+
+
+def test_a_store_that_was_away_takes_back_what_a_restored_head_office_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = world.backup(HEAD_OFFICE)
+    world.bill("S1", "S1-8")
+    world.rounds(2)
+    world.restore(HEAD_OFFICE, copy)
+    with world.nodes[HEAD_OFFICE].engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER poison BEFORE INSERT ON bill BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    world.sync(HEAD_OFFICE)
+    monkeypatch.setenv("CLIENTSYNC_NOW", LATER)
+    world.sync(HEAD_OFFICE)
+    purge(world.nodes[HEAD_OFFICE], world.mailbox, actor="asha")
+    for name in ("S1", HEAD_OFFICE, "S1"):
+        world.sync(name)
+    assert {one["status"] for one in sent(world.nodes["S1"]) if one["key"] == "S1-8"} == {"ERROR"}

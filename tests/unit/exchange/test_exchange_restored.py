@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -22,8 +23,10 @@ from clientsync.exchange.capturing import record
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.diagnosing import test_connection as diagnose
 from clientsync.exchange.holding import skip
-from clientsync.exchange.lists import received, sent
+from clientsync.exchange.lists import received, sent, unanswered
+from clientsync.exchange.mailbox import Mailbox
 from clientsync.exchange.nodes import errors_of
+from clientsync.exchange.resending import bring_again
 from clientsync.exchange.tracing import trace
 from connectors.retail import tables as retail
 from tests.support.exchange_world import World, bill
@@ -178,6 +181,127 @@ def test_what_was_left_out_is_left_out_again_when_a_restored_store_sends_it_agai
         world.restore("S1", copy)
     assert {row["state"] for row in world.rows(HEAD_OFFICE, t.inbox)} == {"SKIPPED"}
     assert len(world.rows(HEAD_OFFICE, t.inbox)) == 2
+
+
+def statuses(world: World, name: str) -> dict[str, str]:
+    return {one["key"]: one["status"] for one in sent(world.nodes[name])}
+
+
+def restored_twice(world: World) -> None:
+    world.renew(HEAD_OFFICE)
+
+
+def nothing_more(_: World) -> None:
+    """Leave the database as its restore made it."""
+
+
+@pytest.mark.parametrize("then", [nothing_more, restored_twice])
+@pytest.mark.parametrize("has_sent", [True, False], ids=["it sent too", "it only answered"])
+def test_answers_of_every_later_life_of_a_restored_receiver_are_believed(
+    world: World, then: Callable[[World], None], has_sent: bool
+) -> None:
+    copy = world.backup(HEAD_OFFICE)
+    if has_sent:
+        world.item("I2")
+    world.bill("S1", "S1-1")
+    world.rounds(3)
+    world.restore(HEAD_OFFICE, copy)
+    world.rounds(3)
+    then(world)
+    world.bill("S1", "S1-2")
+    world.rounds(4)
+    assert bills(world) == {"S1-1", "S1-2"}
+    assert statuses(world, "S1") == {"S1-1": "PROCESSED", "S1-2": "PROCESSED"}
+
+
+def test_a_head_office_believes_the_answers_of_a_store_that_was_restored(world: World) -> None:
+    copy = world.backup("S1")
+    world.bill("S1", "S1-1")
+    world.item("I2")
+    world.rounds(3)
+    world.restore("S1", copy)
+    world.rounds(4)
+    world.item("I3")
+    world.rounds(5)
+    assert {row["item_code"] for row in world.rows("S1", retail.item)} == {"I1", "I2", "I3"}
+    assert set(statuses(world, HEAD_OFFICE).values()) == {"PROCESSED"}
+
+
+def test_a_store_of_older_software_that_was_restored_is_believed_in_its_new_life(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = Mailbox.ask
+
+    def without_rev(self: Mailbox, one: str, other: str, kind: str, args: Any) -> None:
+        ask(self, one, other, kind, {name: value for name, value in args.items() if name != "rev"})
+
+    monkeypatch.setattr(Mailbox, "ask", without_rev)
+    copy = world.backup(HEAD_OFFICE)
+    world.bill("S1", "S1-1")
+    world.rounds(2)
+    world.restore(HEAD_OFFICE, copy)
+    world.rounds(1)
+    world.sync("S1")
+    assert statuses(world, "S1") == {"S1-1": "PROCESSED"}
+    assert [row["peer_rev"] for row in world.rows("S1", t.stream_out)] == [0]
+
+
+def test_the_list_of_what_was_sent_takes_processed_back_with_its_batch(world: World) -> None:
+    copy = world.backup(HEAD_OFFICE)
+    world.bill("S1", "S1-1")
+    world.rounds(2)
+    assert statuses(world, "S1") == {"S1-1": "PROCESSED"}
+    world.restore(HEAD_OFFICE, copy)
+    world.fuse.stop_at = "exchange_take_before"
+    with pytest.raises(BaseException, match="exchange_take_before"):
+        world.sync(HEAD_OFFICE)
+    world.free(HEAD_OFFICE)
+    world.sync("S1")
+    assert statuses(world, "S1") == {"S1-1": "UPLOADED"}
+    assert unanswered(world.nodes["S1"]).number == 1
+
+
+def test_what_a_restored_mailbox_lost_is_listed_as_waiting_until_it_is_brought_again(world: World) -> None:
+    copy = world.backup("mailbox")
+    world.bill("S1", "S1-1")
+    world.rounds(2)
+    world.restore("mailbox", copy)
+    world.fuse.stop_at = "exchange_upload_before"
+    with pytest.raises(BaseException, match="exchange_upload_before"):
+        world.sync("S1")
+    world.free("S1")
+    assert statuses(world, "S1") == {"S1-1": "WAITING"}
+
+
+def test_what_a_person_brings_again_is_listed_as_waiting(world: World) -> None:
+    world.bill("S1", "S1-1")
+    world.rounds(2)
+    assert bring_again(world.nodes["S1"], HEAD_OFFICE, 1, 1) == 1
+    assert statuses(world, "S1") == {"S1-1": "WAITING"}
+    world.rounds(2)
+    assert statuses(world, "S1") == {"S1-1": "PROCESSED"}
+
+
+def test_what_a_mailbox_lost_is_sent_also_when_it_holds_another_batch_under_a_number_before(
+    world: World,
+) -> None:
+    store, mailbox = world.backup("S1"), world.backup("mailbox")
+    world.bill("S1", "S1-1")
+    world.sync("S1")
+    other = world.backup("mailbox")
+    world.restore("S1", store)
+    world.restore("mailbox", mailbox)
+    world.renew("S1")
+    world.bill("S1", "S1-2")
+    world.rounds(2)
+    world.bill("S1", "S1-3")
+    world.sync("S1")
+    world.restore("mailbox", other)
+    world.renew("S1")
+    world.bill("S1", "S1-4")
+    world.rounds(4)
+    assert bills(world) >= {"S1-2", "S1-3", "S1-4"}
+    assert {row["state"] for row in world.rows("S1", t.batch_out)} <= {"PROCESSED", "REPLACED"}
 
 
 class Server:

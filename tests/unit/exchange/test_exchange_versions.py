@@ -83,6 +83,20 @@ def test_what_came_before_its_reader_could_read_it_takes_effect_after_the_upgrad
     assert hsn_at(world, "S1") == {"I1": "6105"}
 
 
+def test_what_a_store_asks_for_and_cannot_read_is_withheld_until_its_upgrade(world: World) -> None:
+    world.upgrade(HEAD_OFFICE)
+    world.rounds(1)
+    world.item("I2", hsn="6109")
+    price = {"price_id": "P1", "item_code": "I2", "rate": 5, "valid_from": "2026-01-01"}
+    world.enter(HEAD_OFFICE, "price", price)
+    world.rounds(3)
+    assert world.inbox("S1") == {"P1": "BLOCKED"}
+    assert [one.kind for _, one in world.mailbox.requests(HEAD_OFFICE, "")] == ["send", "send"]
+    world.upgrade("S1")
+    world.rounds(3)
+    assert world.inbox("S1") == {"P1": "APPLIED", "I2": "APPLIED"}
+
+
 class Clocked(Mailbox):
     """A mailbox on a machine whose clock differs."""
 
