@@ -6,7 +6,7 @@ operators tick, word for word.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib import import_module
@@ -88,6 +88,10 @@ class GstConnector:
     def release(self, engine: Any) -> None:
         """Close the sockets of the providers' accounts; stored sessions stay."""
         import_module("connectors.gst.provider.account").close_accounts(engine)
+
+    def known(self, engine: Any, client_id: str) -> Mapping[str, Any]:
+        """Return what the warehouse holds of a client, for rules that decide what need not be asked."""
+        return cast(Mapping[str, Any], import_module("connectors.gst.knowledge").known(engine, client_id))
 
     def filings(self, engine: Any, client_id: str) -> Sequence[Filing]:
         """Return the filed returns of a client that the register has."""

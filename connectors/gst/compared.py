@@ -31,6 +31,7 @@ from clientsync.warehouse.standing import Place, held_rows, lacking, newest_outc
 from connectors.books import purchase_register, sales_register
 from connectors.gst import gstr1, gstr1a, gstr2a_tables, gstr2b, ims
 from connectors.gst.duedates import available_2b, due_date, extensions_in_force
+from connectors.gst.register import frequencies_standing
 
 _CLIENT = SyncClient.__table__  # type: ignore[attr-defined]
 
@@ -112,7 +113,8 @@ class _Reader:
             )
             found = connection.execute(statement).all()
         self.gstins = {row.client_id: row.gstin for row in found if row.gstin}
-        self.frequencies = {row.client_id: row.filing_frequency for row in found}
+        usual = {row.client_id: row.filing_frequency for row in found}
+        self.frequencies = frequencies_standing(engine, usual, day)
 
     def inputs(self, module: str, register: str, books: Documents, portal: Documents) -> Inputs:
         """Return both sides of the clients that have something to compare."""
@@ -176,13 +178,11 @@ class _Reader:
 
     def _is_expected(self, client_id: str, module: str, month: Period) -> bool:
         """Whether the portal has the statement of a month on the day."""
-        is_quarterly = self.frequencies[client_id] == "Q"
-        if is_quarterly and not month.is_quarter_end:
+        frequency = self.frequencies[client_id].of(month)
+        if frequency == "Q" and not month.is_quarter_end:
             return False
         if module == "gstr1":
-            due = due_date(
-                "GSTR1", month, self.frequencies[client_id], self.gstins[client_id][:2], extensions_in_force()
-            )
+            due = due_date("GSTR1", month, frequency, self.gstins[client_id][:2], extensions_in_force())
             return due is not None and due.on <= self.day
         return available_2b(month) <= self.day
 
@@ -469,7 +469,28 @@ def _documents_r1(reader: _Reader) -> Iterator[Row]:
                 party_gstin=row["counterparty_gstin"],
                 reverse_charge=_yes_no(row["is_reverse_charge"]),
             )
-        for row in reader.rows(tables.b2cs, (*AMOUNTS, "place_of_supply")):
-            period = row["original_period"] or row["period"]
-            consumers.add(row["client_id"], period, row["place_of_supply"], row)
+    for row in _consumers_as_amended(reader):
+        period = row["original_period"] or row["period"]
+        consumers.add(row["client_id"], period, row["place_of_supply"], row)
     yield from consumers.documents(reader, "r1")
+
+
+def _consumers_as_amended(reader: _Reader) -> Iterator[Values]:
+    """Yield the sales to consumers as they stand: an amendment takes the place of what it amends, the newest counts.
+
+    An amendment (table 10 of GSTR-1, B2CSA) states the new figures of a month and place of supply as a whole, with or
+    without an e-commerce operator; GSTR-1A comes after the GSTR-1 of its month (CGST Rules, rule 59(1)).
+    """
+    reported: dict[Row, list[Values]] = defaultdict(list)
+    amended: dict[Row, dict[Row, list[Values]]] = defaultdict(lambda: defaultdict(list))
+    for order, tables in enumerate((gstr1.TABLES, gstr1a.TABLES)):
+        for row in reader.rows(tables.b2cs, (*AMOUNTS, "place_of_supply", "kind")):
+            period = row["original_period"] or row["period"]
+            place = row["place_of_supply"] or reader.gstins[row["client_id"]][:2]
+            key = (row["client_id"], period, place, row["kind"] == "E")
+            if row["section"] == "b2csa":
+                amended[key][Period.parse(row["period"]), order].append(row)
+            else:
+                reported[key].append(row)
+    for key in reported.keys() | amended.keys():
+        yield from amended[key][max(amended[key])] if key in amended else reported[key]

@@ -280,13 +280,20 @@ def findings(payload: Any, _: Sequence[Record], context: Context) -> Iterable[Fi
     return identity_and_drift(payload, context, KNOWN, f"{TITLE} {context.section}")
 
 
+IN_CASH = ("tds", "tcs")
+"""Tax deducted and collected goes to the cash ledger (CGST Act s.51(5), s.52(7)), so s.16(4) does not bar it."""
+
+
 def _section(name: str, parse: Parser, *tables: str) -> Section:
     return Section(
         name=name,
         endpoint=f"gstr2a.{name}",
         parse=parse,
         tables=tables,
-        skip=(final_after_time_bar, *((absent_from_2b_and_ims,) if name in IN_2B else ())),
+        skip=(
+            *((final_after_time_bar,) if name not in IN_CASH else ()),
+            *((absent_from_2b_and_ims,) if name in IN_2B else ()),
+        ),
         integrity=(findings,),
     )
 
@@ -325,6 +332,6 @@ MODULE = Module(
         *(_section(name, parse_documents, DOCUMENTS.name, ITEMS.name) for name in ("ecom", "ecoma")),
     ),
     tables=TABLES,
-    files=HandFile(recognise=_recognise, identity=_identity, split=_split),
+    files=HandFile(recognise=_recognise, identity=_identity, split=_split, needs=("b2b",)),
     naive_calls=11,
 )

@@ -752,10 +752,14 @@ def checksum(payload: Any) -> str | None:
 
 
 def not_applicable(asking: Asking) -> str | None:
-    """M1 and M2 of a quarterly filer's quarter have no statement (portal code GTR2B-001)."""
-    if asking.frequency == "Q" and asking.period is not None and not asking.period.is_quarter_end:
-        return "a quarterly filer has one statement a quarter, in its last month"
-    return None
+    """M1 and M2 of a quarterly filer's quarter have no statement (portal code GTR2B-001).
+
+    A GSTR-3B that is filed for such a month is a monthly filer's (CGST Rules, rule 61(1)), whatever the master says.
+    """
+    period = asking.period
+    if asking.frequency != "Q" or period is None or period.is_quarter_end or asking.filed("GSTR3B"):
+        return None
+    return "a quarterly filer has one statement a quarter, in its last month"
 
 
 def share(asking: Asking) -> Any:

@@ -541,6 +541,6 @@ MODULE = Module(
     tables=(LINES, PAYMENTS, INTEREST),
     not_before=_not_before,
     not_applicable=_not_applicable,
-    files=HandFile(recognise=_recognise, identity=_identity, split=_split),
+    files=HandFile(recognise=_recognise, identity=_identity, split=_split, needs=("retsum", "autoliab")),
     naive_calls=2,
 )

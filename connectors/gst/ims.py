@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from typing import Any
 
 from clientsync.spec import columns
@@ -283,6 +284,20 @@ def share(asking: Asking) -> Any:
     return asking.answers.get("count")
 
 
+def counts_agree(section: str, records: Sequence[Record], asking: Asking) -> Iterable[Finding]:
+    """Yield a warning when a section does not have as many documents as GETCNT of this unit counts in it.
+
+    The pool is open, so a supplier may have reported a document between the two questions.
+    """
+    told = counted(asking.answers.get("count"), section)
+    if told is not None and told != len(records):
+        yield Finding(
+            "COUNT_DISAGREES",
+            f"IMS {section} has {len(records)} documents, and GETCNT counted {told}.",
+            is_halting=False,
+        )
+
+
 def check_fields(payload: Any, _: Sequence[Record], context: Context) -> Iterable[Finding]:
     """New fields are noticed once per answer."""
     return fields.drift(payload, KNOWN_FIELDS, f"IMS {context.section}")
@@ -331,6 +346,7 @@ MODULE = Module(
                 params=_params(name),
                 skip=(skip_when_counted_empty,),
                 integrity=(check_fields,),
+                reconcile=partial(counts_agree, name),
                 after="count",
             )
             for name in SECTIONS
@@ -339,7 +355,10 @@ MODULE = Module(
     tables=(DOCUMENTS, COUNTS),
     cadence=Cadence.CLIENT,
     files=HandFile(
-        recognise=_recognise, identity=lambda payload: (payload.get("gstin"), NO_PERIOD), split=_split
+        recognise=_recognise,
+        identity=lambda payload: (payload.get("gstin"), NO_PERIOD),
+        split=_split,
+        needs=("B2B",),
     ),
     naive_calls=1 + len(SECTIONS),
     share=share,

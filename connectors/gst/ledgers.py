@@ -538,6 +538,7 @@ MODULE = Module(
                 final_once_filed(
                     "GSTR3B",
                     "the return posts the liability of its period, what comes later is posted with later returns",
+                    needs_rows=True,
                 ),
             ),
             integrity=(*_LEDGER_CHECKS, only_known(SHAPES["tax"], "the ledger tax")),
@@ -553,6 +554,8 @@ MODULE = Module(
         ),
     ),
     tables=(ENTRIES, BALANCES),
-    files=HandFile(recognise=_recognise, identity=_identity, split=_split),
+    files=HandFile(
+        recognise=_recognise, identity=_identity, split=_split, needs=("cash", "itc", "tax", "bal")
+    ),
     naive_calls=4,
 )

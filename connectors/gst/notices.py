@@ -8,7 +8,7 @@ a part only.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -32,6 +32,8 @@ from clientsync.spec.module import (
 from connectors.gst import fields
 from connectors.gst.shapes import leaves, only_known
 
+LISTED, DETAILED = "notices", "notice_details"
+"""Names under which ``Asking.known`` holds the notices that are stored: of the list, and in full."""
 _LIST_SHAPE = {"notices": leaves("refId arn moduleCd alertCd dateOfIssue dateOfRespond")}
 _DETAIL_SHAPE = {
     **leaves("refId arn dateOfIssue noticeType dueDateOfReply"),
@@ -118,19 +120,36 @@ def _document(raw: fields.Raw) -> dict[str, str]:
 
 
 def _follow(payload: Any, asking: Asking) -> Sequence[tuple[str, dict[str, str]]]:
-    """Ask the detail of every notice that may not be stored: all at first, later those issued since the last list.
+    """Ask the detail of every notice that is not stored with its detail, and of those issued since the last list.
 
-    The day of the last list itself is asked again, because more can have been issued after it was read. Without
-    a stored list or detail everything is asked. A notice whose date cannot be read is always asked.
+    The portal may list a notice some days after its own date, so the date alone proves nothing. The day of the last
+    list itself is asked again, because more of the same case can have been issued after it was read. Without a stored
+    list or detail everything is asked. A notice whose date cannot be read is always asked.
     """
     listed, details = asking.memory.get("list"), asking.memory.get("detail")
     is_known = listed is not None and listed.was_loaded and details is not None and details.was_loaded
     since = listed.asked_at.astimezone(INDIA).date() if listed is not None and is_known else date.min
+    is_stored = _stored(asking)
     found: dict[str, None] = {}
     for raw in fields.items(payload, "notices"):
-        if isinstance(raw, Mapping) and raw.get("refId") and _issued(raw) >= since:
+        if isinstance(raw, Mapping) and raw.get("refId") and (_issued(raw) >= since or not is_stored(raw)):
             found[str(raw["refId"]).strip()] = None
     return [("detail", {"refId": reference}) for reference in found]
+
+
+def _stored(asking: Asking) -> Callable[[Mapping[str, Any]], bool]:
+    """Return a test: whether a notice was listed before and has a stored detail, its own or one of its case and day."""
+    listed = {reference for reference, _, _ in asking.known.get(LISTED, ())}
+    details = frozenset(asking.known.get(DETAILED, ()))
+    references = {reference for reference, _, _ in details if reference}
+    cases = {(case, day) for _, case, day in details}
+
+    def is_stored(raw: Mapping[str, Any]) -> bool:
+        reference = str(raw["refId"]).strip()
+        case = (str(raw.get("arn") or "").strip(), _issued(raw))
+        return reference in listed and (reference in references or case in cases)
+
+    return is_stored
 
 
 def _issued(raw: Mapping[str, Any]) -> date:

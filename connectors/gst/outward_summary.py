@@ -83,6 +83,11 @@ def section_of(name: str) -> str | None:
     return None
 
 
+def is_whole(name: str) -> bool:
+    """Whether a name of the summary stands for a whole section (``B2B``), not for a part of one (``B2B_4A``)."""
+    return name.strip().upper().replace("-", "").replace("_", "") in _ALIASES
+
+
 def read_summary(payload: Mapping[str, Any]) -> Summary:
     """Return what a summary says.
 

@@ -1,13 +1,14 @@
 """What the reconciliations of a registration compare, read from the warehouse as it stood at the end of a day.
 
-Quarterly filers are compared by quarter, under its last month. Invariant: nothing is dropped in silence; a period whose
-module was never asked, did not end well or has rows in quarantine is lacking, and says what it lacks.
+Quarterly filers are compared by quarter, under its last month. Invariant: nothing is dropped in silence. A side that
+was read and is empty is zero; a period whose module was never asked, did not end well, has rows in quarantine or came
+without its summary is lacking, and says what it lacks.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -16,7 +17,7 @@ from sqlalchemy import Engine, select
 from clientsync.database import reading
 from clientsync.errors import UnknownClient
 from clientsync.ledger.tables import SyncClient
-from clientsync.outcomes import Outcome
+from clientsync.outcomes import WORDS, Outcome
 from clientsync.periods import Period
 from clientsync.reconcile.gst.inputs import (
     HEADS,
@@ -30,19 +31,35 @@ from clientsync.reconcile.gst.inputs import (
 from clientsync.reconcile.gst.run import reconcile_registration
 from clientsync.reconcile.result import Result
 from clientsync.spec.module import TableSpec
-from clientsync.warehouse.standing import Place, held_rows, lacking, newest_outcomes, rows_standing
+from clientsync.warehouse.schema import as_of, warehouse_table
+from clientsync.warehouse.standing import Place, end_of, held_rows, lacking, newest_outcomes, rows_standing
 from connectors.gst import gstr1, gstr1a, gstr2b, gstr3b, ledgers
-from connectors.gst.register import State, return_states
+from connectors.gst.outward_summary import is_whole, section_of
+from connectors.gst.outward_tables import OutwardTables
+from connectors.gst.register import State, frequencies_standing, return_states
+from connectors.gst.return_register import FILINGS, is_filed
 
-MONTHLY = ("gstr1", "gstr2b", "gstr3b", "ledgers")
+OUTWARD: Mapping[str, OutwardTables] = {"gstr1": gstr1.TABLES, "gstr1a": gstr1a.TABLES}
+MONTHLY = (*OUTWARD, "gstr2b", "gstr3b", "ledgers")
+SUMMED: Mapping[str, tuple[TableSpec, tuple[TableSpec, ...]]] = {
+    **{
+        name: (of.summary, (of.document, of.b2cs, of.nil, of.advance, of.hsn, of.docs_issued, of.eco))
+        for name, of in OUTWARD.items()
+    },
+    "gstr2b": (gstr2b.SUMMARY, (gstr2b.DOCUMENTS, gstr2b.ISD, gstr2b.IMPORTS)),
+}
+"""Statements that are compared by their summary: its table, and those of what it sums."""
+OWED = ("gstr2b", "gstr3b")
+"""Modules that every period which is compared has, so "does not apply" was said before its frequency was known."""
+NO_SUMMARY = "its summary was not read"
 MOST_PERIODS = 24
 """Newest return periods that are compared; older ones are settled."""
 RETURNS = frozenset({"GSTR1", "GSTR3B", "IFF"})
-LIABILITY_SECTIONS = frozenset({"B2B", "B2CL", "B2CS", "CDNR", "CDNUR", "EXP", "AT", "TXPD"})
+LIABILITY_SECTIONS = frozenset({"b2b", "b2cl", "b2cs", "cdnr", "cdnur", "exp", "at", "txpd"})
 """Sections of GSTR-1 whose tax is owed; HSN and documents repeat it, supplies through operators are theirs."""
-AMENDED_SECTIONS = frozenset(f"{name}A" for name in LIABILITY_SECTIONS)
+AMENDED_SECTIONS = frozenset(f"{name}a" for name in LIABILITY_SECTIONS)
 """Their amendments: they state the new figure of an older document, so only the change would be owed."""
-SUBTRACTED = frozenset({"TXPD", "TXPDA"})
+SUBTRACTED = frozenset({"txpd", "txpda"})
 """Advances that were set off reduce what is owed."""
 _CLIENT = SyncClient.__table__  # type: ignore[attr-defined]
 Values = Mapping[str, Any]
@@ -79,7 +96,8 @@ class _Reader:
             ).one_or_none()
         if found is None:
             raise UnknownClient("client", client_id, [])
-        self.is_quarterly = found.filing_frequency == "Q"
+        usual = {client_id: found.filing_frequency}
+        self.frequencies = frequencies_standing(engine, usual, day)[client_id]
 
     def inputs(self) -> RegistrationInputs:
         """Return the inputs."""
@@ -88,42 +106,50 @@ class _Reader:
         held = held_rows(self.engine, (self.client_id,), modules, self.day)
         months = sorted({Period.parse(period) for _, module, period in outcomes if module in MONTHLY})
         periods = list(dict.fromkeys(map(self._return_period, months)))[-MOST_PERIODS:]
-        reported, amended = (
-            self._reported(outcomes, LIABILITY_SECTIONS),
-            self._reported(outcomes, AMENDED_SECTIONS),
-        )
+        reported, amended = self._reported(LIABILITY_SECTIONS), self._reported(AMENDED_SECTIONS)
         filed, computed = self._lines("RETSUM"), self._lines("AUTOLIAB")
         statements = self._statements()
         paid, posted = self._paid(), self._posted()
+        registered = self._registered()
+        without = self._without_summary(outcomes)
+
+        def read(month: Period) -> ReturnPeriod:
+            period = str(month)
+            lacks = self._lacking(month, outcomes, held, registered, without)
+            is_declared = "gstr3b" not in lacks and (
+                period in filed or period in paid or period in posted or ("GSTR3B", month) in registered
+            )
+            return ReturnPeriod(
+                period=period,
+                reported=None if "gstr1" in lacks else reported.get(period, Taxes()),
+                amended=amended.get(period, Taxes()),
+                filed=filed.get(period, {} if is_declared else None),
+                computed=computed.get(period),
+                statement=statements.get(period, None if "gstr2b" in lacks else Taxes()),
+                paid=paid.get(period, Payment() if is_declared else None),
+                posted=posted.get(period, None if "ledgers" in lacks else Payment()),
+                lacking=lacks,
+            )
+
         return RegistrationInputs(
             client_id=self.client_id,
             as_of=self.day,
-            periods=tuple(
-                ReturnPeriod(
-                    period=str(period),
-                    reported=reported.get(str(period)),
-                    amended=amended.get(str(period), Taxes()),
-                    filed=filed.get(str(period)),
-                    computed=computed.get(str(period)),
-                    statement=statements.get(str(period)),
-                    paid=paid.get(str(period)),
-                    posted=posted.get(str(period)),
-                    lacking=self._lacking(period, outcomes, held),
-                )
-                for period in periods
-            ),
+            periods=tuple(map(read, periods)),
             ledgers=tuple(self._ledgers()),
             returns=tuple(self._returns()),
-            lacking_ledgers=self._lacking_register(outcomes),
+            lacking_ledgers=self._lacking_register(outcomes, held),
         )
 
+    def _is_quarterly(self, month: Period) -> bool:
+        return self.frequencies.of(month) == "Q"
+
     def _return_period(self, month: Period) -> Period:
-        while self.is_quarterly and not month.is_quarter_end:
+        while self._is_quarterly(month) and not month.is_quarter_end:
             month = month.next()
         return month
 
     def _months(self, period: Period) -> tuple[Period, ...]:
-        if not self.is_quarterly:
+        if not self._is_quarterly(period):
             return (period,)
         second = period.previous()
         return (second.previous(), second, period)
@@ -134,24 +160,50 @@ class _Reader:
         """Return the rows of a table as they stood."""
         return list(rows_standing(self.engine, spec, (self.client_id,), self.day))
 
-    def _reported(self, outcomes: dict[Place, Outcome | None], sections: frozenset[str]) -> dict[str, Taxes]:
-        """Return the tax in sections of GSTR-1 and GSTR-1A of every return period whose months were all read."""
+    def _reported(self, sections: frozenset[str]) -> dict[str, Taxes]:
+        """Return the tax in sections of GSTR-1 and GSTR-1A by return period, each section once.
+
+        A section that the summary names as a whole and in parts (B2B beside B2B_4A) counts as the whole.
+        """
         found: dict[str, Taxes] = {}
-        for tables in (gstr1.TABLES, gstr1a.TABLES):
+        for tables in OUTWARD.values():
+            rows: dict[tuple[str, str, bool], list[Values]] = defaultdict(list)
             for row in self.rows(tables.summary):
-                if row["part"] or row["counterparty_gstin"] or row["name"] not in sections:
+                section = section_of(row["name"])
+                if row["level"] == "section" and section in sections:
+                    rows[row["period"], section, is_whole(row["name"])].append(row)
+            for (month, section, is_all), told in rows.items():
+                if not is_all and (month, section, True) in rows:
                     continue
-                period = str(self._return_period(Period.parse(row["period"])))
-                sign = -1 if row["name"] in SUBTRACTED else 1
-                found[period] = found.get(period, Taxes()).plus(_taxes(row), sign)
-        return {
-            period: taxes
-            for period, taxes in found.items()
-            if all(
-                lacking(outcomes, (self.client_id, "gstr1", str(month))) is None
-                for month in self._months(Period.parse(period))
-            )
-        }
+                period = str(self._return_period(Period.parse(month)))
+                for row in told:
+                    sign = -1 if section in SUBTRACTED else 1
+                    found[period] = found.get(period, Taxes()).plus(_taxes(row), sign)
+        return found
+
+    def _registered(self) -> frozenset[tuple[str, Period]]:
+        """Return the returns that the register lists as filed, with their months."""
+        return frozenset(
+            (row["return_type"], Period.parse(row["return_period"]))
+            for row in self.rows(FILINGS)
+            if is_filed(row["status"], row["valid"])
+        )
+
+    def _without_summary(self, outcomes: dict[Place, Outcome | None]) -> frozenset[tuple[str, str]]:
+        """Return module and month of the statements of which documents are stored and no summary, which is compared."""
+        found: set[tuple[str, str]] = set()
+        for module, (summary, tables) in SUMMED.items():
+            bare = {period for _, name, period in outcomes if name == module} - self._months_in(summary)
+            for table in tables if bare else ():
+                found |= {(module, month) for month in bare & self._months_in(table)}
+        return frozenset(found)
+
+    def _months_in(self, spec: TableSpec) -> set[str]:
+        statement = as_of(warehouse_table(spec), end_of(self.day))
+        columns = statement.selected_columns
+        mine = statement.where(columns["client_id"] == self.client_id)
+        with reading(self.engine) as connection:
+            return set(connection.execute(mine.with_only_columns(columns["period"]).distinct()).scalars())
 
     def _lines(self, statement: str) -> dict[str, dict[str, Taxes]]:
         found: dict[str, dict[str, Taxes]] = defaultdict(dict)
@@ -256,23 +308,33 @@ class _Reader:
         period: Period,
         outcomes: dict[Place, Outcome | None],
         held: Mapping[Place, int],
+        registered: frozenset[tuple[str, Period]],
+        without: frozenset[tuple[str, str]],
     ) -> dict[str, str]:
         found: dict[str, str] = {}
         for module in MONTHLY:
-            months: Sequence[Period] = self._months(period) if module == "gstr1" else (period,)
-            for month in months:
+            for month in self._months(period) if module in OUTWARD else (period,):
                 place = (self.client_id, module, str(month))
-                what = lacking(outcomes, place) or (
-                    f"{held[place]} rows in quarantine" if held.get(place) else None
-                )
+                if module == "gstr1a" and place not in outcomes and ("GSTR1A", month) not in registered:
+                    continue  # GSTR-1A is optional: without one nothing is missing
+                what = lacking(outcomes, place)
+                if what is None and held.get(place):
+                    what = f"{held[place]} rows in quarantine"
+                elif what is None and module in OWED and outcomes[place] is Outcome.NOT_APPLICABLE:
+                    what = WORDS[Outcome.NOT_APPLICABLE]
+                elif what is None and (module, str(month)) in without:
+                    what = NO_SUMMARY
                 if what is not None:
                     found[module] = what
                     break
         return found
 
-    def _lacking_register(self, outcomes: dict[Place, Outcome | None]) -> dict[str, str]:
+    def _lacking_register(
+        self, outcomes: dict[Place, Outcome | None], held: Mapping[Place, int]
+    ) -> dict[str, str]:
         places = [place for place in outcomes if place[1] == "return_register"]
         whats = [what for place in places if (what := lacking(outcomes, place)) is not None]
+        whats += [f"{held[place]} rows in quarantine" for place in places if held.get(place)]
         if not places:
             whats = ["never asked"]
         return {"return_register": whats[0]} if whats else {}

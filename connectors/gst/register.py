@@ -7,24 +7,29 @@ when the register was read after its due date; otherwise it is not known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
-from sqlalchemy import Connection, Engine, inspect, select
+from sqlalchemy import Engine, func, select
 
 from clientsync.clock import INDIA
 from clientsync.database import reading
-from clientsync.ledger.tables import SyncCell, SyncClient
+from clientsync.ledger.tables import SyncCell, SyncClient, SyncUnit
+from clientsync.outcomes import Outcome
 from clientsync.periods import Period, span
 from clientsync.spec.module import Filing
-from clientsync.warehouse.schema import warehouse_table
+from clientsync.warehouse.standing import end_of, rows_standing
 from connectors.gst.duedates import EXTENSIONS, DueDate, Extension, due_date, extensions_in_force
 from connectors.gst.return_register import FILINGS, PREFERENCES, is_filed
 
 _CLIENT = SyncClient.__table__  # type: ignore[attr-defined]
 _CELL = SyncCell.__table__  # type: ignore[attr-defined]
+_UNIT = SyncUnit.__table__  # type: ignore[attr-defined]
+_READ = (Outcome.LOADED, Outcome.UNCHANGED)
+"""Outcomes of a unit in which the register was read for certain."""
 
 
 class State(StrEnum):
@@ -66,7 +71,7 @@ class KnownClient:
         frequency: ``M`` or ``Q`` of the client master, for quarters without a preference.
         preferences: (financial year, quarter such as ``Q1``) to ``M`` or ``Q``.
         filings: filed returns.
-        read_on: financial year to the Indian day on which its register was last read.
+        read_on: financial year to the Indian day on which its register was last read; None: only after the day itself.
         registered_on: first day of the registration (client setting ``registered_on``), None when not known.
     """
 
@@ -75,8 +80,61 @@ class KnownClient:
     frequency: str
     preferences: Mapping[tuple[str, str], str] = field(default_factory=dict)
     filings: Sequence[Filing] = ()
-    read_on: Mapping[str, date] = field(default_factory=dict)
+    read_on: Mapping[str, date | None] = field(default_factory=dict)
     registered_on: date | None = None
+
+
+@dataclass(frozen=True)
+class Frequencies:
+    """How often a registration filed, quarter by quarter.
+
+    Attributes:
+        usual: ``M`` or ``Q`` of the client master.
+        preferences: (financial year, quarter) to ``M`` or ``Q``, as chosen at the portal.
+        filed: months whose GSTR-3B is filed.
+    """
+
+    usual: str
+    preferences: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    filed: Collection[Period] = frozenset()
+
+    def of(self, month: Period) -> str:
+        """Return ``M`` or ``Q`` for a month.
+
+        A quarterly filer files GSTR-3B for the last month of a quarter only (CGST Rules, rule 61(1)), so one filed for
+        another month of it proves a monthly filer; else what was chosen counts, and last the client master.
+        """
+        last = month
+        while not last.is_quarter_end:
+            last = last.next()
+        second = last.previous()
+        if second in self.filed or second.previous() in self.filed:
+            return "M"
+        return _chosen(self.preferences, month, self.usual)
+
+
+def frequencies_standing(engine: Engine, usual: Mapping[str, str], day: date) -> dict[str, Frequencies]:
+    """Return how often clients filed, by client id, as it was known at the end of ``day``.
+
+    Args:
+        engine: the warehouse.
+        usual: client id to ``M`` or ``Q`` of the client master.
+        day: whose end counts.
+
+    Raises:
+        WarehouseError: the database cannot be read.
+    """
+    chosen: dict[str, dict[tuple[str, str], str]] = {client_id: {} for client_id in usual}
+    filed: dict[str, set[Period]] = {client_id: set() for client_id in usual}
+    for row in rows_standing(engine, PREFERENCES, list(usual), day):
+        chosen[row["client_id"]][row["period"], row["quarter"]] = row["preference"]
+    for row in rows_standing(engine, FILINGS, list(usual), day, ("status", "valid")):
+        if row["return_type"] == "GSTR3B" and is_filed(row["status"], row["valid"]):
+            filed[row["client_id"]].add(Period.parse(row["return_period"]))
+    return {
+        client_id: Frequencies(frequency, chosen[client_id], frozenset(filed[client_id]))
+        for client_id, frequency in usual.items()
+    }
 
 
 def quarter_of(period: Period) -> str:
@@ -121,8 +179,12 @@ def _first_filings(filings: Iterable[Filing]) -> dict[tuple[str, Period], date]:
 
 
 def _frequency(client: KnownClient, period: Period) -> str:
-    chosen = client.preferences.get((period.financial_year, quarter_of(period)))
-    return chosen if chosen in ("M", "Q") else client.frequency
+    return _chosen(client.preferences, period, client.frequency)
+
+
+def _chosen(preferences: Mapping[tuple[str, str], str], period: Period, usual: str) -> str:
+    chosen = preferences.get((period.financial_year, quarter_of(period)))
+    return chosen if chosen in ("M", "Q") else usual
 
 
 def _of_month(
@@ -182,7 +244,7 @@ def _judge_open(client: KnownClient, period: Period, on: date, due: DueDate) -> 
         return State.NOT_YET_DUE, 0, f"due on {due.on:%d-%m-%Y} ({due.source})"
     read_on = client.read_on.get(period.financial_year)
     if read_on is None or read_on <= due.on:
-        last = f"last read on {read_on:%d-%m-%Y}" if read_on else "never read"
+        last = f"last read on {read_on:%d-%m-%Y}" if read_on else "not read by then"
         return State.NOT_KNOWN, 0, f"the register was {last}, not after the due date {due.on:%d-%m-%Y}"
     late = (on - due.on).days
     return (
@@ -193,7 +255,7 @@ def _judge_open(client: KnownClient, period: Period, on: date, due: DueDate) -> 
 
 
 def return_states(engine: Engine, client_ids: Sequence[str], on: date) -> list[ReturnState]:
-    """Return the state of the returns of clients on a day, by client and month.
+    """Return the state of the returns of clients as it was known at the end of a day, by client and month.
 
     Years whose register was never read are left out: nothing can be said of them. Extensions of the firm's own file
     are taken into account.
@@ -203,59 +265,71 @@ def return_states(engine: Engine, client_ids: Sequence[str], on: date) -> list[R
         WarehouseError: the database cannot be read.
     """
     extensions = extensions_in_force()
+    return [
+        one for client in _known_clients(engine, client_ids, on) for one in states(client, on, extensions)
+    ]
+
+
+def _known_clients(engine: Engine, client_ids: Sequence[str], on: date) -> list[KnownClient]:
     with reading(engine) as connection:
-        tables = inspect(connection).get_table_names()
-        known = [
-            client
-            for client_id in client_ids
-            if (client := _known_client(connection, client_id, frozenset(tables))) is not None
-        ]
-    return [one for client in known for one in states(client, on, extensions)]
-
-
-def _known_client(connection: Connection, client_id: str, tables: frozenset[str]) -> KnownClient | None:
-    row = connection.execute(select(_CLIENT).where(_CLIENT.c.client_id == client_id)).mappings().one_or_none()
-    if row is None:
-        return None
-    read = connection.execute(
-        select(_CELL.c.unit_period, _CELL.c.asked_at).where(
-            _CELL.c.client_id == client_id,
-            _CELL.c.connector == "gst",
-            _CELL.c.module == "return_register",
-            _CELL.c.section == "rettrack",
-            _CELL.c.asked_at.is_not(None),
-            _CELL.c.uncertain_empty.is_(False),
+        found = (
+            connection.execute(select(_CLIENT).where(_CLIENT.c.client_id.in_(client_ids))).mappings().all()
         )
-    )
-    registered = (row["settings"] or {}).get("registered_on")
-    return KnownClient(
-        client_id=client_id,
-        state_code=row["state_code"],
-        frequency=row["filing_frequency"],
-        preferences=_preferences(connection, client_id) if "core_gst__preference" in tables else {},
-        filings=_filings(connection, client_id) if "core_gst__filing" in tables else (),
-        read_on={one.unit_period: one.asked_at.astimezone(INDIA).date() for one in read},
-        registered_on=date.fromisoformat(registered) if registered else None,
-    )
-
-
-def _preferences(connection: Connection, client_id: str) -> dict[tuple[str, str], str]:
-    core = warehouse_table(PREFERENCES).core
-    rows = connection.execute(
-        select(core.c.period, core.c.quarter, core.c.preference).where(
-            core.c.client_id == client_id, core.c.removed_at.is_(None)
+    clients = {row["client_id"]: row for row in found}
+    usual = {one: clients[one]["filing_frequency"] for one in client_ids if one in clients}
+    frequencies = frequencies_standing(engine, usual, on)
+    filings: dict[str, list[Filing]] = {one: [] for one in usual}
+    for row in rows_standing(engine, FILINGS, list(usual), on, ("filed_on", "status", "valid")):
+        if is_filed(row["status"], row["valid"]):
+            month = Period.parse(row["return_period"])
+            filings[row["client_id"]].append(Filing(row["return_type"], month, row["filed_on"], end_of(on)))
+    read = _read_on(engine, list(usual), on)
+    known = []
+    for client_id, frequency in usual.items():
+        registered = (clients[client_id]["settings"] or {}).get("registered_on")
+        known.append(
+            KnownClient(
+                client_id=client_id,
+                state_code=clients[client_id]["state_code"],
+                frequency=frequency,
+                preferences=frequencies[client_id].preferences,
+                filings=tuple(filings[client_id]),
+                read_on=read.get(client_id, {}),
+                registered_on=date.fromisoformat(registered) if registered else None,
+            )
         )
-    )
-    return {(row.period, row.quarter): row.preference for row in rows}
+    return known
 
 
-def _filings(connection: Connection, client_id: str) -> tuple[Filing, ...]:
-    core = warehouse_table(FILINGS).core
-    rows = connection.execute(
-        select(core).where(core.c.client_id == client_id, core.c.removed_at.is_(None))
-    ).all()
-    return tuple(
-        Filing(row.return_type, Period.parse(row.return_period), row.filed_on, row.loaded_at)
-        for row in rows
-        if is_filed(row.status, row.valid)
+def _read_on(engine: Engine, client_ids: Sequence[str], on: date) -> dict[str, dict[str, date | None]]:
+    """Return when the register of each year was last read by the end of ``on``, by client; None: only after that day.
+
+    The ledger remembers the newest reading; for an earlier day the units that ended by then tell it.
+    """
+    moment = end_of(on)
+    newest = select(_CELL.c.client_id, _CELL.c.unit_period, _CELL.c.asked_at).where(
+        _CELL.c.client_id.in_(client_ids),
+        _CELL.c.connector == "gst",
+        _CELL.c.module == "return_register",
+        _CELL.c.section == "rettrack",
+        _CELL.c.asked_at.is_not(None),
+        _CELL.c.uncertain_empty.is_(False),
     )
+    earlier = (
+        select(_UNIT.c.client_id, _UNIT.c.unit_period, func.max(_UNIT.c.ended_at))
+        .where(
+            _UNIT.c.client_id.in_(client_ids),
+            _UNIT.c.module == "return_register",
+            _UNIT.c.outcome.in_(_READ),
+            _UNIT.c.ended_at <= moment,
+        )
+        .group_by(_UNIT.c.client_id, _UNIT.c.unit_period)
+    )
+    found: dict[str, dict[str, date | None]] = defaultdict(dict)
+    with reading(engine) as connection:
+        cells = connection.execute(newest).all()
+        ended = {(row[0], row[1]): row[2] for row in connection.execute(earlier)}
+    for client_id, year, asked_at in cells:
+        at = asked_at if asked_at <= moment else ended.get((client_id, year))
+        found[client_id][year] = at.astimezone(INDIA).date() if at is not None else None
+    return found

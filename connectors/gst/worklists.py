@@ -24,15 +24,17 @@ from clientsync.reports.worklists import Worklist
 from clientsync.warehouse.standing import rows_standing
 from connectors.gst import gstr2b, ims, notices
 from connectors.gst.duedates import due_date, extensions_in_force
-from connectors.gst.register import State, return_states
+from connectors.gst.register import Frequencies, State, frequencies_standing, return_states
 
 SOON_DAYS = 7
 PENDING_NOTES_FROM = Period(2025, 10)
 LATE_WITHIN_DAYS = 92
 OLDEST_NOTICE_DAYS = 180
+UNDATED_NOTICE_DAYS = 30
 NOTICES_WHAT = (
-    "Notices with a day until which they are to be answered, the oldest day first; "
-    f"without those whose day passed more than {OLDEST_NOTICE_DAYS} days ago."
+    "Notices with a day until which they are to be answered, the oldest day first; without those whose day passed more "
+    f"than {OLDEST_NOTICE_DAYS} days ago. GST notices of the last {UNDATED_NOTICE_DAYS} days whose day is not known "
+    "stand by their day of issue."
 )
 AMENDED_SECTIONS = frozenset({"B2BA", "DNA", "ECOMA"})
 """Sections of amended invoices and debit notes: they lapse when they lower the tax."""
@@ -122,6 +124,8 @@ def _clients(engine: Engine, client_ids: Sequence[str]) -> dict[str, Values]:
 def _lapse(engine: Engine, client_ids: Sequence[str], day: date) -> Worklist:
     clients = _clients(engine, client_ids)
     pending = [row for row in rows_standing(engine, ims.DOCUMENTS, client_ids, day) if row["action"] == "P"]
+    usual = {client_id: client["filing_frequency"] for client_id, client in clients.items()}
+    frequencies = frequencies_standing(engine, usual, day) if pending else {}
     amended = [row for row in pending if row["section"] in AMENDED_SECTIONS]
     originals = _originals(engine, amended, day)
     found = []
@@ -133,7 +137,7 @@ def _lapse(engine: Engine, client_ids: Sequence[str], day: date) -> Worklist:
         if row["section"] in AMENDED_SECTIONS and original is not None and tax >= original:
             continue
         client = clients[row["client_id"]]
-        lapses = _lapses_on(row["return_period"], client)
+        lapses = _lapses_on(row["return_period"], client, frequencies[row["client_id"]])
         left = (lapses - day).days if lapses else None
         found.append(
             (
@@ -162,13 +166,13 @@ def _lapse(engine: Engine, client_ids: Sequence[str], day: date) -> Worklist:
     )
 
 
-def _lapses_on(return_period: str, client: Values) -> date | None:
+def _lapses_on(return_period: str, client: Values, frequencies: Frequencies) -> date | None:
     """Return the last day of a supplier's period as the portal writes it; None also where that is no month."""
     try:
         period = Period.parse(return_period)
     except InvalidPeriod:
         return None
-    return deemed_accepted_on(period, client["filing_frequency"], (client["gstin"] or "")[:2])
+    return deemed_accepted_on(period, frequencies.of(period), (client["gstin"] or "")[:2])
 
 
 def _advice(row: Values, *, is_known: bool, left: int | None) -> str:
@@ -239,9 +243,9 @@ def _notices(engine: Engine, client_ids: Sequence[str], day: date) -> Worklist:
             by_case.get((row["client_id"], row["arn"], row["issued_on"]), ())
         )
         due = (detail or {}).get("reply_due_on") or row["respond_by_on"]
-        if due is None or (day - due).days > OLDEST_NOTICE_DAYS:
+        if (day - (due or row["issued_on"])).days > (OLDEST_NOTICE_DAYS if due else UNDATED_NOTICE_DAYS):
             continue
-        left = (due - day).days
+        left = (due - day).days if due else None
         found.append(
             (
                 row["client_id"],
@@ -252,13 +256,19 @@ def _notices(engine: Engine, client_ids: Sequence[str], day: date) -> Worklist:
                 row["issued_on"],
                 due,
                 left,
-                "Answer it on the portal; the day has passed." if left < 0 else "Answer it on the portal.",
+                _answer_it(left),
             )
         )
-    found.sort(key=lambda one: (one[6], one[0], one[3]))
+    found.sort(key=lambda one: (one[6] or one[5], one[0], one[3]))
     return Worklist(
         "Notices due", NOTICES_WHAT, NOTICE_COLUMNS, tuple(found), _urgent(one[7] for one in found)
     )
+
+
+def _answer_it(left: int | None) -> str:
+    if left is None:
+        return "Open it on the portal: its last day is not known."
+    return "Answer it on the portal; the day has passed." if left < 0 else "Answer it on the portal."
 
 
 def _most_urgent(details: Sequence[Values]) -> Values | None:

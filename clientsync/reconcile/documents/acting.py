@@ -98,6 +98,13 @@ _PURCHASES = (
     _Rule(
         _MISMATCH,
         Severity.ERROR,
+        "Do not claim this credit: the portal says that it is not available, and the document differs besides "
+        "({differs}). Book the tax as cost, or ask the supplier to correct the document.",
+        is_without_credit=True,
+    ),
+    _Rule(
+        _MISMATCH,
+        Severity.ERROR,
         "Claim no more than the statement shows; correct the books, or ask the supplier to amend the document.",
         is_over=True,
     ),

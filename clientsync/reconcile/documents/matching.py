@@ -35,7 +35,7 @@ from clientsync.reconcile.documents.pairs import (
     lonely,
     weighed,
 )
-from clientsync.reconcile.documents.sides import Documents, Flags, Ints, joined, prepared
+from clientsync.reconcile.documents.sides import Documents, Flags, Ints, contradict, joined, prepared
 
 _ALONE = np.empty(0, dtype=np.int64)
 
@@ -187,6 +187,7 @@ class _Matching:
         is_again = np.r_[False, code[order][1:] == code[order][:-1]]
         again, before = order[is_again], order[np.flatnonzero(is_again) - 1]
         is_equal = (keys[again] == keys[before]).all(axis=1)
+        is_equal &= ~contradict(side.token_year[free[again]], side.token_year[free[before]])
         twice = free[again[is_equal]]
         taken[twice] = True
         twins = free[before[is_equal]]
@@ -202,6 +203,8 @@ class _Matching:
         _, first, second = np.intersect1d(codes[0], codes[1], return_indices=True)
         is_equal = (keys[0][first] == keys[1][second]).all(axis=1)
         left, right = free[0][first[is_equal]], free[1][second[is_equal]]
+        same_year = ~contradict(self.left.token_year[left], self.right.token_year[right])
+        left, right = left[same_year], right[same_year]
         allowed = self._allowed(left, right)
         self._take(left[allowed], right[allowed])
 

@@ -21,6 +21,8 @@ _SPANS = "|".join(f"(?:20)?{year}[ /_.-]*(?:20)?{year + 1}" for year in range(_F
 _YEARS = "|".join(f"(?:20)?{year}" for year in range(_FIRST_YEAR, _LAST_YEAR))
 _TOKEN = rf"(^|[^0-9])(?:FY[ /_.-]*)?(?:{_SPANS})([^0-9]|$)"
 _NAMED = rf"(^|[^A-Z])FY[ /_.-]*(?:{_YEARS})([^0-9]|$)"
+_SPAN = rf"(?:^|[^0-9])(?P<span>{_SPANS})(?:[^0-9]|$)"
+"""Anything may stand before the span but a digit, so ``FY`` does too."""
 _ONE_TOKEN = re.compile(rf"(?:{_TOKEN})|(?:{_NAMED})")
 Texts = npt.NDArray[np.object_]
 
@@ -36,6 +38,8 @@ class Numbers:
         length: digits and hyphens in the core.
         written: as written, in capitals without blanks around.
         has_year: whether a year token was left out.
+        token_year: year in which the financial year of that token begins, of two digits; -1 without one, or where the
+            token names one year only (``FY26``), which firms use for either end.
     """
 
     clean: Texts
@@ -44,6 +48,7 @@ class Numbers:
     length: npt.NDArray[np.int64]
     written: Texts
     has_year: npt.NDArray[np.bool_]
+    token_year: npt.NDArray[np.int64]
 
 
 def cleaned(numbers: pd.Series[str]) -> Numbers:
@@ -72,7 +77,25 @@ def cleaned(numbers: pd.Series[str]) -> Numbers:
         pc.utf8_length(core).to_numpy(zero_copy_only=False).astype(np.int64),
         written.to_numpy(zero_copy_only=False),
         has_year.to_numpy(zero_copy_only=False),
+        _token_years(written, has_year),
     )
+
+
+def _token_years(written: pa.Array, has_year: pa.Array) -> npt.NDArray[np.int64]:
+    found = np.full(len(written), -1, dtype=np.int64)
+    spans = pc.struct_field(pc.extract_regex(written.filter(has_year), pattern=_SPAN), "span")
+    codes = pc.dictionary_encode(spans)
+    years = np.array([*map(_begins, codes.dictionary.to_pylist()), -1], dtype=np.int64)
+    places = codes.indices.fill_null(len(years) - 1).to_numpy(zero_copy_only=False)
+    found[has_year.to_numpy(zero_copy_only=False)] = years[places]
+    return found
+
+
+def _begins(span: str) -> int:
+    """Return the two digits of the year in which ``2024-25``, ``24-25``, ``24-2025`` or ``2024-2025`` begins."""
+    digits = re.sub(r"[^0-9]", "", span)
+    first = digits[2:4] if len(digits) == 8 or int(digits[2:4]) + 1 == int(digits[4:6] or 0) else digits[:2]
+    return int(first)
 
 
 def year_token(written: str) -> str:

@@ -17,7 +17,7 @@ from rapidfuzz import fuzz, process
 
 from clientsync.reconcile.documents.frames import MatchSettings, Tolerance
 from clientsync.reconcile.documents.numbers import is_one_slip
-from clientsync.reconcile.documents.sides import NO_DAY, Documents, Flags, Ints
+from clientsync.reconcile.documents.sides import NO_DAY, Documents, Flags, Ints, contradict
 
 FAR_DAYS = 92
 """Dates further apart than this, in different financial years, never belong to one document."""
@@ -174,6 +174,8 @@ def _numbers(
     for start in range(0, len(open_places), _FUZZY_CHUNK):
         part = open_places[start : start + _FUZZY_CHUNK]
         found[part] = _fuzzy(left.clean[left_places[part]], right.clean[right_places[part]], settings)
+    is_other_year = contradict(left.token_year[left_places], right.token_year[right_places])
+    found[is_other_year & ~amends] = Number.UNRELATED
     return found
 
 

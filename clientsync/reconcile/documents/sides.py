@@ -35,6 +35,7 @@ class Documents:
         length: characters of the digits.
         clean, digits, written: the texts behind them.
         has_year: whether a year token was left out of the number.
+        token_year: which financial year that token names, -1 for none; two that differ are two numbers.
         day: days since 1970, ``NO_DAY`` when not known.
         year: first calendar year of the financial year of the date (of the period without one).
         month: period as YYYYMM.
@@ -57,6 +58,7 @@ class Documents:
     digits: Texts
     written: Texts
     has_year: Flags
+    token_year: Ints
     day: Ints
     year: Ints
     month: Ints
@@ -75,6 +77,12 @@ class Documents:
         """Sum of the taxes of each document."""
         total: Ints = self.amounts[:, 1:].sum(axis=1)
         return total
+
+
+def contradict(first: Ints, second: Ints) -> Flags:
+    """Say where two year tokens name different financial years: what is cleaned alike is then another number."""
+    found: Flags = (first >= 0) & (second >= 0) & (first != second)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +139,7 @@ def prepared(left: pd.DataFrame, right: pd.DataFrame) -> tuple[Documents, Docume
         "digits": numbers.core,
         "written": numbers.written,
         "has_year": numbers.has_year,
+        "token_year": numbers.token_year,
         "day": day,
         "year": year,
         "month": month,

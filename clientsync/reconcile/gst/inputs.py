@@ -96,13 +96,16 @@ class ReturnPeriod:
 
     Attributes:
         period: MMYYYY.
-        reported: liability by GSTR-1 and GSTR-1A of all months in it; None when they are not complete.
+        reported: liability by GSTR-1 and GSTR-1A of all months in it, zero when they are empty; None when GSTR-1 is not
+            complete.
         amended: tax in the amendments of older documents, which is not compared: only its change is owed.
-        filed: lines of GSTR-3B as filed, by table number; None when there is no filed return.
+        filed: lines of GSTR-3B as filed, by table number; empty when it was read and has none though the register or
+            the liability ledger has the return; None when there is no filed return.
         computed: lines as the portal computed them; None when it did not.
-        statement: credit that GSTR-2B gives, net of credit notes, reverse charge included; None without one.
-        paid: as GSTR-3B says.
-        posted: as the liability ledger says; None when it was not read.
+        statement: credit that GSTR-2B gives, net of credit notes, reverse charge included, zero when it gives none;
+            None when it was not read.
+        paid: as GSTR-3B says; None when there is no filed return.
+        posted: as the liability ledger says, zero when it has no posting; None when it was not read.
         lacking: module to what is not complete, for this period.
     """
 

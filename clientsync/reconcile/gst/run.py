@@ -1,6 +1,7 @@
 """All reconciliations of one registration: coverage first, because it decides what the others may say.
 
-Invariant: a reconciliation of a period for which one of its modules is not complete is incomplete, never clean.
+Invariant: a reconciliation of a period for which one of its modules is not complete is incomplete, never clean; so is
+every one of a registration of which nothing was ever read.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "G2": ("gstr3b",),
     "G3": ("gstr3b",),
     "G4": ("gstr3b",),
-    "G5": ("gstr1", "gstr3b"),
+    "G5": ("gstr1", "gstr1a", "gstr3b"),
     "G6": ("gstr2b", "gstr3b"),
     "G7": ("ledgers",),
     "G8": ("return_register",),
     "G14": ("gstr3b", "ledgers"),
 }
 """Modules that a reconciliation needs complete for every period that it compares."""
+EVERY_PERIOD = ("gstr1", "gstr2b", "gstr3b", "ledgers")
+"""Modules that every period has; GSTR-1A is optional, so it is told of only where it is not complete."""
+NEVER_ASKED = "never asked"
 TITLES = {
     "G2": "credit of GSTR-3B adds up",
     "G3": "GSTR-3B is paid in full",
@@ -67,15 +71,27 @@ def _lacking(inputs: RegistrationInputs) -> dict[str, list[str]]:
     for one in inputs.periods:
         for module, what in one.lacking.items():
             found.setdefault(module, []).append(f"{module} {one.period[:2]}/{one.period[2:]}: {what}")
-    for module, what in inputs.lacking_ledgers.items():
+    for module, what in _lacking_besides(inputs).items():
         found.setdefault(module, []).append(f"{module}: {what}")
+    for due in inputs.returns:
+        if due.state == "not known" and due.due_on is not None:
+            what = f"return_register {due.return_type} {due.period[:2]}/{due.period[2:]}: {due.reason}"
+            found.setdefault("return_register", []).append(what)
+    return found
+
+
+def _lacking_besides(inputs: RegistrationInputs) -> dict[str, str]:
+    """Return what is not complete as a whole: without any period everything that goes by periods was never asked."""
+    found = dict(inputs.lacking_ledgers)
+    if not inputs.periods:
+        found = dict.fromkeys(EVERY_PERIOD, NEVER_ASKED) | found
     return found
 
 
 def _coverage(inputs: RegistrationInputs) -> Iterator[ReconRow]:
     """G13: every module of every period that was to be compared has one end, and it is a good one."""
     for one in inputs.periods:
-        for module in ("gstr1", "gstr2b", "gstr3b"):
+        for module in dict.fromkeys((*EVERY_PERIOD, *sorted(one.lacking))):
             what = one.lacking.get(module)
             yield ReconRow(
                 "G13",
@@ -89,7 +105,7 @@ def _coverage(inputs: RegistrationInputs) -> Iterator[ReconRow]:
                 f"{module} of this period: {what}." if what else f"{module} of this period was read.",
                 "Synchronise this period again; see the exceptions of its run." if what else "",
             )
-    for module, what in sorted(inputs.lacking_ledgers.items()):
+    for module, what in sorted(_lacking_besides(inputs).items()):
         yield ReconRow(
             "G13",
             "NOT_COMPLETE",

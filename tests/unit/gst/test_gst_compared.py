@@ -7,15 +7,16 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, update
 
 from clientsync.database import open_engine, upgrade, writing
 from clientsync.ledger.tables import SyncClient, SyncRun, SyncUnit
 from clientsync.spec.module import TableSpec
 from clientsync.warehouse.schema import columns_of, warehouse_table
 from connectors.books import purchase_register, sales_register
-from connectors.gst import gstr1, gstr2b, ims
+from connectors.gst import gstr1, gstr1a, gstr2b, ims
 from connectors.gst.compared import read_2b, read_ims, read_r1
+from connectors.gst.return_register import PREFERENCES
 from tests.support.gstins import gstin_of
 
 MOMENT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -181,6 +182,47 @@ def test_sales_to_consumers_are_compared_in_total_and_large_ones_between_states_
         "Consumers 29 Oct2026": 100_000_00,
     }
     assert list(inputs.right["document_number"]) == ["Consumers 29 Oct2026"]
+
+
+def of_consumers(period: str, taxable: int, **values: Any) -> dict[str, Any]:
+    usual = {
+        "period": period, "section": "b2cs", "supply_type": "INTRA", "kind": "OE", "place_of_supply": "27",
+        "rate_bp": 1800, "occurrence": 1, "taxable_paise": taxable,
+    }  # fmt: skip
+    return usual | values
+
+
+def test_an_amendment_of_sales_to_consumers_takes_the_place_of_what_it_amends(engine: Engine) -> None:
+    ended(engine, "sales_register", "102026")
+    amends = {"section": "b2csa", "original_period": "102026"}
+    put(engine, gstr1.TABLES.b2cs, **of_consumers("102026", 100_00))
+    put(engine, gstr1.TABLES.b2cs, **of_consumers("102026", 50_00, rate_bp=500))
+    put(engine, gstr1.TABLES.b2cs, **of_consumers("102026", 7_00, place_of_supply="29"))
+    put(engine, gstr1.TABLES.b2cs, **of_consumers("102026", 3_00, kind="E"))
+    put(engine, gstr1.TABLES.b2cs, **of_consumers("012027", 90_00, **amends))
+    put(engine, gstr1.TABLES.b2cs, **of_consumers("012027", 30_00, **amends, rate_bp=500))
+    put(engine, gstr1.TABLES.b2cs, **of_consumers("112026", 10_00, **amends))
+    put(engine, gstr1a.TABLES.b2cs, **of_consumers("112026", 20_00, **amends))
+    put(engine, gstr1a.TABLES.b2cs, **of_consumers("112026", 40_00))
+    found = read_r1(engine, ["C1"], DAY).right
+    assert dict(zip(found["document_number"], found["taxable_paise"], strict=True)) == {
+        "Consumers 27 Oct2026": 123_00,
+        "Consumers 29 Oct2026": 7_00,
+        "Consumers 27 Nov2026": 40_00,
+    }
+
+
+@pytest.mark.parametrize(("chosen", "missing"), [("", 1), ("M", 3)])
+def test_the_choice_of_the_quarter_says_which_statements_there_are(
+    engine: Engine, chosen: str, missing: int
+) -> None:
+    for period in ("072026", "082026", "092026"):
+        ended(engine, "purchase_register", period)
+    with writing(engine) as connection:
+        connection.execute(update(SyncClient).values(filing_frequency="Q"))
+    if chosen:
+        put(engine, PREFERENCES, period="2026-27", section="getpref", quarter="Q2", preference=chosen)
+    assert len(read_2b(engine, ["C1"], DAY).missing["C1"]) == missing
 
 
 def test_ids_hold_no_registration_and_stay_from_day_to_day(engine: Engine) -> None:

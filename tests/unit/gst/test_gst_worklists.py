@@ -15,7 +15,8 @@ from clientsync.periods import Period
 from clientsync.reports.worklists import Worklist, joined
 from clientsync.spec.module import TableSpec
 from clientsync.warehouse.schema import columns_of, warehouse_table
-from connectors.gst import ims, notices
+from connectors.gst import CONNECTOR, ims, notices
+from connectors.gst.return_register import PREFERENCES
 from connectors.gst.worklists import deemed_accepted_on, worklists
 from connectors.tds import notices as tds_notices
 from connectors.tds.worklists import worklists as tds_worklists
@@ -99,6 +100,13 @@ def test_only_pending_credit_notes_lapse_and_the_first_day_stands_first(engine: 
     assert found.urgent == 1
 
 
+def test_a_note_lapses_by_the_choice_of_its_quarter_and_not_by_the_client_master(engine: Engine) -> None:
+    usual = {"section": "CN", "supplier_gstin": gstin_of(5), "document_type": "CN", "action": "P"}
+    put(engine, ims.DOCUMENTS, **usual, document_number="N", return_period="102026")
+    put(engine, PREFERENCES, period="2026-27", section="getpref", quarter="Q3", preference="Q")
+    assert column(listed(engine, "IMS lapse"), "deemed accepted on") == [date(2027, 4, 22)]
+
+
 def test_notices_are_listed_with_the_day_of_their_detail_until_half_a_year_after_it(engine: Engine) -> None:
     usual = {"period": "2026-27", "section": "list", "issued_on": date(2026, 10, 1)}
     put(engine, notices.NOTICES, **usual, reference="A", respond_by_on=date(2026, 11, 28))
@@ -162,7 +170,23 @@ def test_a_detail_without_a_reference_belongs_to_the_notice_of_its_case_and_day_
         engine, notices.DETAILS, **case, reference="", issued_on=date(2026, 11, 9),
         reply_due_on=date(2026, 12, 1),
     )  # fmt: skip
-    assert column(listed(engine, "Notices due"), "answer until") == [date(2026, 12, 1)]
+    found = listed(engine, "Notices due")
+    assert list(zip(column(found, "reference"), column(found, "answer until"), strict=True)) == [
+        ("N1", None),
+        ("N2", date(2026, 12, 1)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("issued_on", "is_listed"), [(date(2026, 10, 28), True), (date(2026, 10, 27), False)]
+)
+def test_a_recent_notice_whose_day_is_not_known_says_to_open_it(
+    engine: Engine, issued_on: date, is_listed: bool
+) -> None:
+    put(engine, notices.NOTICES, arn="AD1", reference="N1", issued_on=issued_on, respond_by_on=None)
+    found = listed(engine, "Notices due")
+    what = ["Open it on the portal: its last day is not known."]
+    assert (column(found, "what to do"), found.urgent) == (what if is_listed else [], 0)
 
 
 @pytest.mark.parametrize(
@@ -214,3 +238,15 @@ def test_a_period_that_is_no_month_leaves_the_day_open_and_the_others_stand(engi
 def test_a_notice_that_a_tax_portal_calls_settled_waits_for_nobody(engine: Engine, status: str) -> None:
     put(engine, tds_notices.NOTICES, due_on=date(2026, 12, 1), status=status)
     assert all(not one.rows for one in tds_worklists(engine, ["C1"], DAY))
+
+
+def test_what_is_known_of_notices_are_those_of_the_client_that_stand(engine: Engine) -> None:
+    usual = {"arn": "AD1", "issued_on": date(2026, 11, 1)}
+    put(engine, notices.NOTICES, **usual, reference="N1")
+    put(engine, notices.DETAILS, **usual, reference="", notice_type="ASMT-10")
+    known, other = (CONNECTOR.known(engine, client_id) for client_id in ("C1", "C2"))
+    assert {name: set(known[name]) for name in known} == {
+        notices.LISTED: {("N1", "AD1", date(2026, 11, 1))},
+        notices.DETAILED: {("", "AD1", date(2026, 11, 1))},
+    }
+    assert {name: set(other[name]) for name in other} == {notices.LISTED: set(), notices.DETAILED: set()}

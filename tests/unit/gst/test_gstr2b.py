@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from clientsync.money import loads
 from clientsync.periods import Period
-from clientsync.spec.module import Context, Record
+from clientsync.spec.module import Context, Filing, Record
 from connectors.gst import gstr2b
 from simulators.gst.files import paged
 from tests.golden import regenerate
@@ -184,6 +185,18 @@ def test_it_is_not_before_the_fourteenth_and_not_for_the_first_months_of_a_quart
     assert gstr2b.not_applicable(quarterly)
     assert not gstr2b.not_applicable(asking_of(gstr2b.MODULE, frequency="Q", period=Period(2026, 9)))
     assert not gstr2b.not_applicable(asking_of(gstr2b.MODULE, period=Period(2026, 10)))
+
+
+def test_a_month_with_a_filed_gstr3b_has_a_statement_whatever_the_master_says() -> None:
+    month = Period(2026, 10)
+    filing = Filing("GSTR3B", month, date(2026, 11, 20), datetime(2026, 11, 21, tzinfo=UTC))
+    assert not gstr2b.not_applicable(
+        replace(asking_of(gstr2b.MODULE, frequency="Q", period=month), filings=(filing,))
+    )
+    other = replace(filing, period=Period(2026, 9))
+    assert gstr2b.not_applicable(
+        replace(asking_of(gstr2b.MODULE, frequency="Q", period=month), filings=(other,))
+    )
 
 
 def test_the_portals_checksum_stands_for_the_statement() -> None:

@@ -93,3 +93,17 @@ def test_a_file_of_all_sections_splits_into_them() -> None:
     parts = dict(ims.MODULE.files.split(merged))
     assert sorted(parts) == SECTIONS
     assert ims.MODULE.files.identity(merged)[1] == "current"
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_an_answer_with_fewer_documents_than_were_counted_is_told_and_halts_nothing(section: str) -> None:
+    declared = ims.MODULE.section(section)
+    assert declared.reconcile is not None
+    asking = asking_of(ims.MODULE)
+    asking.answers["count"] = GOLDEN["count"]
+    records = read(section, GOLDEN[section])
+    assert list(declared.reconcile(records, asking)) == []
+    (finding,) = declared.reconcile(records[:-1], asking)
+    assert (finding.code, finding.is_halting) == ("COUNT_DISAGREES", False)
+    asking.answers["count"] = {}
+    assert list(declared.reconcile(records[:-1], asking)) == []

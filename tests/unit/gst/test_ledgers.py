@@ -213,3 +213,16 @@ def test_a_ledger_downloaded_by_hand_is_recognised(answers: dict[str, Any], sect
     assert [name for name, _ in files.split(answers[section])] == [section]
     assert files.identity(answers[section])[0] == answers["gstin"]
     assert section == "bal" or files.identity(answers[section])[1] == str(PERIOD)
+
+
+def test_an_empty_liability_ledger_is_no_proof_that_the_return_was_posted() -> None:
+    filing = Filing("GSTR3B", Period(2026, 10), date(2026, 11, 20), datetime(2026, 11, 20, tzinfo=UTC))
+    section = MODULE.section("tax")
+    found = []
+    for rows in (0, 2):
+        asked_at = datetime(2026, 11, 21, 6, tzinfo=UTC)
+        memory = {"tax": CellMemory(asked_at, None, None, rows, was_loaded=rows > 0)}
+        now = datetime(2026, 11, 23, 6, tzinfo=UTC)
+        state = Asking("", "M", "102026", Period(2026, 10), now.date(), now, memory=memory, filings=(filing,))
+        found.append([rule(state, section) is not None for rule in section.skip])
+    assert found == [[False], [True]]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pytest
+
 from clientsync.spec.module import Asking, CellMemory, Context, Deletes
-from connectors.gst.notices import MODULE
+from connectors.gst.notices import DETAILED, LISTED, MODULE
 from tests.support.gstins import gstin_of
 
 TODAY = date(2026, 11, 23)
@@ -20,14 +22,26 @@ NOTICE = {
 }
 
 
-def asking(listed: datetime | None = None, *, has_details: bool = True) -> Asking:
+def asking(
+    listed: datetime | None = None, *, has_details: bool = True, known: dict[str, Any] | None = None
+) -> Asking:
     memory = {}
     if listed is not None:
         memory["list"] = CellMemory(listed, "x", None, 1, was_loaded=True)
         if has_details:
             memory["detail"] = CellMemory(listed, None, None, 1, was_loaded=True)
     now = datetime(2026, 11, 23, 6, tzinfo=UTC)
-    return Asking(gstin_of(1), "M", "current", None, TODAY, now, memory=memory)
+    return Asking(gstin_of(1), "M", "current", None, TODAY, now, memory=memory, known=known or {})
+
+
+def stored(*rows: dict[str, str], details: bool = True, repeats: bool = True) -> dict[str, Any]:
+    """Return what the warehouse knows when these notices are stored; ``repeats``: the details repeat the reference."""
+    listed = {
+        (one["refId"], one["arn"], date.fromisoformat("-".join(reversed(one["dateOfIssue"].split("/")))))
+        for one in rows
+    }
+    full = {(reference if repeats else "", case, on) for reference, case, on in listed}
+    return {LISTED: frozenset(listed), DETAILED: frozenset(full if details else ())}
 
 
 def context(section: str) -> Context:
@@ -59,12 +73,37 @@ def test_the_first_run_asks_every_detail() -> None:
 
 def test_later_runs_ask_what_was_issued_on_or_after_the_day_of_the_last_list() -> None:
     rows = [{**NOTICE, "refId": name, "dateOfIssue": f"{name}/11/2026"} for name in ("19", "20", "21")]
-    assert asked({"notices": rows}, asking(datetime(2026, 11, 20, 6, tzinfo=UTC))) == ["20", "21"]
+    last = datetime(2026, 11, 20, 6, tzinfo=UTC)
+    assert asked({"notices": rows}, asking(last, known=stored(*rows))) == ["20", "21"]
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_a_notice_that_shows_up_after_its_date_is_asked_and_a_stored_one_is_not(repeats: bool) -> None:
+    old = {**NOTICE, "refId": "OLD", "arn": "A1", "dateOfIssue": "01/11/2026"}
+    late = {**NOTICE, "refId": "LATE", "arn": "A2", "dateOfIssue": "19/11/2026"}
+    last = datetime(2026, 11, 20, 6, tzinfo=UTC)
+    known = stored(old, repeats=repeats)
+    assert asked({"notices": [old, late]}, asking(last, known=known)) == ["LATE"]
+    assert asked({"notices": [old, late]}, asking(last, known=stored(old, late, repeats=repeats))) == []
+
+
+def test_a_second_notice_of_a_case_and_day_is_asked_though_the_case_has_a_detail() -> None:
+    first = {**NOTICE, "dateOfIssue": "19/11/2026"}
+    second = {**first, "refId": "SECOND"}
+    state = asking(datetime(2026, 11, 20, 6, tzinfo=UTC), known=stored(first, repeats=False))
+    assert asked({"notices": [first, second]}, state) == ["SECOND"]
+
+
+def test_a_listed_notice_whose_detail_never_came_is_asked_again() -> None:
+    row = {**NOTICE, "dateOfIssue": "19/11/2026"}
+    state = asking(datetime(2026, 11, 22, 6, tzinfo=UTC), known=stored(row, details=False))
+    assert asked({"notices": [row]}, state) == [NOTICE["refId"]]
 
 
 def test_the_day_of_the_last_list_is_the_indian_one() -> None:
     rows = [{**NOTICE, "refId": name, "dateOfIssue": f"{name}/11/2026"} for name in ("20", "21")]
-    assert asked({"notices": rows}, asking(datetime(2026, 11, 20, 20, tzinfo=UTC))) == ["21"]
+    last = datetime(2026, 11, 20, 20, tzinfo=UTC)
+    assert asked({"notices": rows}, asking(last, known=stored(*rows))) == ["21"]
 
 
 def test_without_stored_details_all_are_asked() -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import select as sql_select
 
 from clientsync import database
 from clientsync.clock import INDIA
-from clientsync.ledger.tables import SyncCell, SyncClient
+from clientsync.ledger.tables import SyncCell, SyncClient, SyncRun, SyncUnit
 from clientsync.periods import Period
 from clientsync.warehouse.schema import warehouse_table
 from connectors.gst.register import State, return_states
@@ -96,9 +96,10 @@ def engine(database_url: str) -> Any:
         rows.append(filing("C4", "GSTR3B", month, date(due_month.year, due_month.month, 2), valid="N"))
     preference = {**ENGINE, "client_id": "C3", "section": "getpref", "preference": "M", "quarter": "Q1"}
     with database.writing(made) as connection:
-        for built in (warehouse_table(FILINGS).core, warehouse_table(PREFERENCES).core):
-            built.create(connection)
-        for ledger in (SyncClient.__table__, SyncCell.__table__):  # type: ignore[attr-defined]
+        for built in map(warehouse_table, (FILINGS, PREFERENCES)):
+            built.core.create(connection)
+            built.history.create(connection)
+        for ledger in (SyncClient.__table__, SyncRun.__table__, SyncUnit.__table__, SyncCell.__table__):  # type: ignore[attr-defined]
             ledger.create(connection)
         people = [
             client(1, "29", "M"),

@@ -57,6 +57,32 @@ def test_a_year_that_was_left_out_is_named_in_the_reason_and_tagged() -> None:
     assert "2026-27" in row["reason"]
 
 
+@pytest.mark.parametrize(
+    ("books", "portal", "expected"),
+    [
+        ("AMC/24-25/1", "AMC/25-26/1", "mismatch"),
+        ("AMC/2024-25/1", "AMC/25-2026/1", "mismatch"),
+        ("FY24-25/AMC/1", "AMC/2025-2026/1", "mismatch"),
+        ("AMC/24-25/1", "AMC/2024-25/1", "suggested"),
+        ("AMC/24-2025/1", "AMC/2024-2025/1", "suggested"),
+        ("AMC/24-25/1", "AMC/1", "suggested"),
+        ("AMC/FY25/1", "AMC/24-25/1", "suggested"),
+    ],
+)
+@pytest.mark.parametrize("day", ["2025-04-01", "2025-04-02"])
+def test_numbers_of_two_years_are_two_numbers(books: str, portal: str, expected: str, day: str) -> None:
+    left = document("a", books, document_on="2025-04-01")
+    assert status(left, document("b", portal, document_on=day)) == expected
+
+
+def test_the_same_number_of_two_years_is_held_once_each() -> None:
+    twice = [document("a", "AMC/24-25/1"), document("b", "AMC/25-26/1")]
+    assert groups_of(matched(twice, [])) == {
+        ("missing_there", frozenset("a")),
+        ("missing_there", frozenset("b")),
+    }
+
+
 @pytest.mark.parametrize(("apart", "expected"), [(100, "suggested"), (101, "mismatch")])
 def test_an_amount_at_the_tolerance_agrees_and_one_paisa_beyond_it_does_not(
     apart: int, expected: str

@@ -1,0 +1,325 @@
+"""What a registration is compared with: an empty side that was read is zero, one that was not read is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, insert, update
+
+from clientsync.database import open_engine, upgrade, writing
+from clientsync.ledger.tables import SyncCell, SyncClient, SyncQuarantine, SyncRun, SyncUnit
+from clientsync.reconcile.result import Reconciliation, State
+from clientsync.spec.module import TableSpec
+from clientsync.warehouse.schema import columns_of, warehouse_table
+from connectors.gst import gstr1, gstr1a, gstr2b, gstr3b, ledgers
+from connectors.gst.reconciling import read_inputs, reconcile
+from connectors.gst.return_register import FILINGS, PREFERENCES
+from tests.support.gstins import gstin_of
+
+MOMENT = datetime(2026, 11, 26, tzinfo=UTC)
+DAY = date(2026, 11, 27)
+NEUTRAL: dict[type, Any] = {str: "", int: 0, bool: False, date: date(2026, 10, 5), datetime: MOMENT}
+TAX = 90_00
+MODULES = ("gstr1", "gstr1a", "gstr2b", "gstr3b", "ledgers")
+
+
+@pytest.fixture
+def engine(sqlite_url: str) -> Iterator[Engine]:
+    made = open_engine(sqlite_url)
+    upgrade(made)
+    with writing(made) as connection:
+        connection.execute(
+            insert(SyncClient).values(
+                client_id="C1", name="C1", gstin=gstin_of(1), state_code="27", filing_frequency="M", is_active=True,
+                settings={}, created_at=MOMENT, updated_at=MOMENT,
+            )
+        )  # fmt: skip
+        connection.execute(
+            insert(SyncRun).values(
+                run_id="r", connector="gst", kind="manual", state="ended", started_at=MOMENT, selection={}, counts={}
+            )
+        )  # fmt: skip
+    yield made
+    made.dispose()
+
+
+def put(engine: Engine, spec: TableSpec, **values: Any) -> None:
+    """Write one row as a load would have left it."""
+    row: dict[str, Any] = {
+        one.name: None if one.is_optional else NEUTRAL[one.python] for one in columns_of(spec)
+    }
+    extra = {"client_id": "C1", "row_hash": "x", "run_id": "r", "unit_id": "u", "source": "portal"}
+    moments = {"first_loaded_at": MOMENT, "loaded_at": MOMENT}
+    with writing(engine) as connection:
+        connection.execute(insert(warehouse_table(spec).core).values(**row | extra | moments | values))
+
+
+def ended(engine: Engine, module: str, period: str, outcome: str = "loaded") -> None:
+    with writing(engine) as connection:
+        connection.execute(
+            insert(SyncUnit).values(
+                unit_id=f"{module}{period}", run_id="r", client_id="C1", connector="gst", module=module,
+                unit_period=period, state="ended", outcome=outcome, ended_at=MOMENT, staged={},
+            )
+        )  # fmt: skip
+
+
+def read_all(engine: Engine, *periods: str, **outcomes: str) -> None:
+    for period in periods or ("102026",):
+        for module in MODULES:
+            ended(engine, module, period, outcomes.get(module, "loaded"))
+    ended(engine, "return_register", "2026-27")
+
+
+def declared(engine: Engine, table: str, paise: int, period: str = "102026") -> None:
+    put(
+        engine, gstr3b.LINES, period=period, section="retsum", statement="RETSUM", table_no=table, line_code=table,
+        occurrence=1, igst_paise=paise,
+    )  # fmt: skip
+
+
+def summary(engine: Engine, name: str, paise: int, period: str = "102026", level: str = "section") -> None:
+    occurrence = 1 if level == "section" else 2
+    put(
+        engine, gstr1.TABLES.summary, period=period, section="retsum", name=name, level=level, occurrence=occurrence,
+        igst_paise=paise,
+    )  # fmt: skip
+
+
+def filed(engine: Engine, return_type: str, period: str) -> None:
+    put(
+        engine, FILINGS, period="2026-27", section="rettrack", return_type=return_type, return_period=period,
+        arn=f"{return_type}{period}", status="Filed", valid="Y",
+    )  # fmt: skip
+
+
+def found(engine: Engine, recon: str) -> Reconciliation:
+    return next(one for one in reconcile(engine, "C1", DAY).reconciliations if one.recon == recon)
+
+
+def test_a_statement_that_was_read_and_is_empty_gives_no_credit(engine: Engine) -> None:
+    read_all(engine, gstr2b="empty")
+    declared(engine, "4(A)(5)", TAX)
+    (row,) = found(engine, "G6").exceptions
+    assert (row.code, row.difference_paise) == ("CREDIT_DIFFERS", TAX)
+
+
+def test_a_statement_with_nothing_but_unavailable_credit_gives_none(engine: Engine) -> None:
+    read_all(engine)
+    declared(engine, "4(A)(5)", TAX)
+    usual = {"period": "102026", "group_name": "nonrevsup", "leaf": "total"}
+    put(engine, gstr2b.SUMMARY, **usual, side="itcunavl", igst_paise=TAX)
+    (row,) = found(engine, "G6").exceptions
+    assert (row.code, row.difference_paise) == ("CREDIT_DIFFERS", TAX)
+
+
+def test_a_statement_that_was_not_read_is_named_and_is_not_zero(engine: Engine) -> None:
+    read_all(engine, gstr2b="transient")
+    declared(engine, "4(A)(5)", TAX)
+    one = found(engine, "G6")
+    assert (one.state, one.rows) == (State.INCOMPLETE, ())
+    assert one.missing == ("gstr2b 10/2026: the source failed for the moment",)
+
+
+def test_a_return_without_sales_is_zero_against_what_was_declared(engine: Engine) -> None:
+    read_all(engine, gstr1="empty")
+    declared(engine, "3.1(a)", TAX)
+    assert read_inputs(engine, "C1", DAY).periods[0].reported is not None
+    assert [row.difference_paise for row in found(engine, "G5").rows] == [-TAX]
+
+
+def test_a_filed_return_that_was_read_and_is_empty_declares_nothing(engine: Engine) -> None:
+    read_all(engine, gstr3b="empty")
+    summary(engine, "B2B", TAX)
+    assert found(engine, "G5").rows == ()
+    filed(engine, "GSTR3B", "102026")
+    (row,) = found(engine, "G5").exceptions
+    assert (row.code, row.difference_paise) == ("LIABILITY_DIFFERS", TAX)
+
+
+def test_parts_of_a_section_count_and_a_whole_beside_its_parts_counts_once(engine: Engine) -> None:
+    read_all(engine, "092026", "102026")
+    summary(engine, "B2B_4A", TAX, "092026")
+    summary(engine, "B2B_6B", 2 * TAX, "092026")
+    summary(engine, "B2BA_4A", 7_00, "092026")
+    summary(engine, "B2B", 3 * TAX)
+    summary(engine, "B2B_4A", TAX)
+    summary(engine, "B2B", TAX, level="part")
+    periods = read_inputs(engine, "C1", DAY).periods
+    assert [one.reported and one.reported.igst for one in periods] == [3 * TAX, 3 * TAX]
+    assert [one.amended.igst for one in periods] == [7_00, 0]
+
+
+@pytest.mark.parametrize("table", ["document", "b2cs"])
+def test_documents_of_gstr1_without_its_summary_make_it_incomplete(engine: Engine, table: str) -> None:
+    read_all(engine)
+    declared(engine, "3.1(a)", 0)
+    put(engine, getattr(gstr1.TABLES, table), period="102026", section="b2b", igst_paise=TAX)
+    one = found(engine, "G5")
+    assert (one.state, one.missing) == (
+        State.INCOMPLETE,
+        ("gstr1 10/2026: its summary was not read",),
+    )
+
+
+def test_documents_of_gstr2b_without_its_summary_make_it_incomplete(engine: Engine) -> None:
+    read_all(engine)
+    declared(engine, "4(A)(5)", TAX)
+    put(engine, gstr2b.DOCUMENTS, period="102026", section="b2b", status="accepted", document_number="A")
+    one = found(engine, "G6")
+    assert (one.missing, one.rows) == (("gstr2b 10/2026: its summary was not read",), ())
+
+
+def test_gstr1a_is_needed_only_where_it_failed_or_is_filed(engine: Engine) -> None:
+    for module in set(MODULES) - {"gstr1a"}:
+        ended(engine, module, "102026")
+    declared(engine, "3.1(a)", TAX)
+    summary(engine, "B2B", TAX)
+    assert found(engine, "G5").state is State.CLEAN
+    filed(engine, "GSTR1A", "102026")
+    assert found(engine, "G5").missing == ("gstr1a 10/2026: never asked",)
+    ended(engine, "gstr1a", "102026", "transient")
+    assert found(engine, "G5").missing == ("gstr1a 10/2026: the source failed for the moment",)
+
+
+def test_what_gstr1a_reports_is_owed_too(engine: Engine) -> None:
+    read_all(engine)
+    declared(engine, "3.1(a)", 0)
+    usual = {"period": "102026", "section": "retsum", "name": "B2B", "level": "section", "occurrence": 1}
+    put(engine, gstr1a.TABLES.summary, **usual, igst_paise=TAX)
+    assert [row.difference_paise for row in found(engine, "G5").exceptions] == [TAX]
+
+
+def paid(engine: Engine) -> None:
+    for kind in ("tx_py", "pdcash"):
+        put(
+            engine, gstr3b.PAYMENTS, period="102026", section="retsum", kind=kind, occurrence=1, igst_tax_paise=TAX
+        )  # fmt: skip
+
+
+def test_a_liability_ledger_without_postings_differs_from_a_return_that_says_paid(engine: Engine) -> None:
+    read_all(engine)
+    paid(engine)
+    assert {row.key[1] for row in found(engine, "G14").exceptions} == {"owed", "cash"}
+
+
+def test_postings_without_a_return_that_says_paid_differ_too(engine: Engine) -> None:
+    read_all(engine, gstr3b="empty")
+    put(
+        engine, ledgers.ENTRIES, period="102026", section="tax", entry_type="Dr", occurrence=1, igst_tax_paise=TAX
+    )  # fmt: skip
+    assert {row.key[1] for row in found(engine, "G14").exceptions} == {"owed"}
+
+
+def test_a_ledger_that_was_not_read_is_named_and_is_not_zero(engine: Engine) -> None:
+    read_all(engine, ledgers="transient")
+    paid(engine)
+    one = found(engine, "G14")
+    assert (one.state, one.rows) == (State.INCOMPLETE, ())
+
+
+def test_a_registration_that_was_never_asked_is_incomplete(engine: Engine) -> None:
+    result = reconcile(engine, "C1", DAY)
+    assert [one.recon for one in result.reconciliations if one.state is State.CLEAN] == []
+
+
+# --- monthly and quarterly ------------------------------------------------------------------------------------------
+
+QUARTER = ("042026", "052026", "062026")
+
+
+def compared(engine: Engine, usual: str) -> list[str]:
+    with writing(engine) as connection:
+        connection.execute(update(SyncClient).values(filing_frequency=usual))
+    return [one.period for one in read_inputs(engine, "C1", DAY).periods]
+
+
+def test_the_choice_of_the_quarter_counts_before_the_client_master(engine: Engine) -> None:
+    read_all(engine, *QUARTER, "072026")
+    put(engine, PREFERENCES, period="2026-27", section="getpref", quarter="Q1", preference="M")
+    assert compared(engine, "Q") == [*QUARTER, "092026"]
+    put(engine, PREFERENCES, period="2026-27", section="getpref", quarter="Q2", preference="Q")
+    assert compared(engine, "M") == [*QUARTER, "092026"]
+
+
+def test_a_return_filed_within_a_quarter_proves_a_monthly_filer(engine: Engine) -> None:
+    read_all(engine, *QUARTER)
+    assert compared(engine, "Q") == ["062026"]
+    filed(engine, "GSTR3B", "062026")
+    assert compared(engine, "Q") == ["062026"]
+    filed(engine, "GSTR3B", "052026")
+    assert compared(engine, "Q") == list(QUARTER)
+
+
+def test_a_statement_said_not_to_apply_to_a_month_that_was_filed_is_not_read(engine: Engine) -> None:
+    read_all(engine, "042026", gstr2b="not_applicable")
+    filed(engine, "GSTR3B", "042026")
+    declared(engine, "4(A)(5)", TAX, "042026")
+    compared(engine, "Q")
+    assert found(engine, "G6").missing == ("gstr2b 04/2026: does not apply to this client and period",)
+
+
+# --- returns --------------------------------------------------------------------------------------------------------
+
+
+def register_read(engine: Engine, asked_at: datetime = MOMENT) -> None:
+    with writing(engine) as connection:
+        connection.execute(
+            insert(SyncCell).values(
+                client_id="C1", connector="gst", module="return_register", unit_period="2026-27", section="rettrack",
+                unit_id="u", outcome="loaded", skip_reason="", asked_at=asked_at, rows=1, was_loaded=True,
+                uncertain_empty=False, version="", fence=1,
+            )
+        )  # fmt: skip
+
+
+def returns(engine: Engine, day: date, return_type: str = "GSTR3B") -> str:
+    found = next(one for one in reconcile(engine, "C1", day).reconciliations if one.recon == "G8")
+    return next(row.status for row in found.rows if row.key == (return_type, "092026"))
+
+
+def test_a_filing_in_quarantine_makes_the_returns_incomplete_and_none_missing(engine: Engine) -> None:
+    read_all(engine)
+    register_read(engine)
+    with writing(engine) as connection:
+        connection.execute(
+            insert(SyncQuarantine).values(
+                quarantine_id="q", client_id="C1", connector="gst", module="return_register", unit_period="2026-27",
+                section="rettrack", table_name="gst__filing", run_id="r", unit_id="u", values={},
+                content_hash="0" * 64, codes="X", reason="dof is not a date", held_at=MOMENT, resolution="",
+            )
+        )  # fmt: skip
+    one = found(engine, "G8")
+    assert (one.state, one.exceptions) == (State.INCOMPLETE, ())
+    assert one.missing == ("return_register: 1 rows in quarantine",)
+
+
+def test_a_return_stands_as_it_was_known_at_the_end_of_the_day(engine: Engine) -> None:
+    read_all(engine)
+    register_read(engine)
+    put(
+        engine, FILINGS, period="2026-27", section="rettrack", return_type="GSTR3B", return_period="092026", arn="A",
+        filed_on=date(2026, 11, 24), status="Filed", valid="Y",
+    )  # fmt: skip
+    assert returns(engine, date(2026, 11, 10)) == "NOT_KNOWN"
+    with writing(engine) as connection:
+        values = {"module": "return_register", "unit_period": "2026-27", "state": "ended", "staged": {}}
+        owner = {"run_id": "r", "client_id": "C1", "connector": "gst"}
+        earlier = datetime(2026, 11, 9, tzinfo=UTC)
+        connection.execute(
+            insert(SyncUnit).values(**owner, **values, unit_id="0", outcome="loaded", ended_at=earlier)
+        )
+    assert returns(engine, date(2026, 11, 10)) == "NOT_FILED"
+    assert returns(engine, DAY) == "FILED_LATE"
+
+
+def test_a_register_that_was_not_read_since_a_return_was_due_is_incomplete(engine: Engine) -> None:
+    read_all(engine)
+    register_read(engine, datetime(2026, 11, 15, tzinfo=UTC))
+    assert (
+        "return_register GSTR3B 10/2026: the register was last read on 15-11-2026"
+        in found(engine, "G8").missing[0]
+    )
