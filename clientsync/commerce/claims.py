@@ -255,7 +255,7 @@ class Outcome:
     Attributes:
         kind: success, failed, unknown (it may be booked), retry (nothing was sent), auth, gone (the source withdrew it
             and the target has nothing).
-        booked: of a success.
+        booked: of a success; of a failure what is booked with another total.
         reason: of anything else.
         again_at: of unknown and retry.
         inputs: mappings that were asked for: kind, key, what was found, and "needed" when it is missed.
@@ -339,7 +339,8 @@ def _look_up_payments(
     anew = {
         claim.document.doc_id
         for claim, outcome in ours
-        if outcome.booked is not None
+        if outcome.kind == "success"
+        and outcome.booked is not None
         and claim.document.booked is not None
         and outcome.booked.target_id != claim.document.booked.target_id
     }
@@ -363,12 +364,13 @@ def _after(claim: Claim, outcome: Outcome, is_changed: bool, at: datetime) -> di
             values |= state_after_change(claim.document.type, State.FAILED, 1)
     if outcome.booked is not None:
         values |= {
-            "inputs": [],
             "target_id": outcome.booked.target_id,
             "target_number": outcome.booked.number,
             "target_total": outcome.booked.total,
             "booked_at": at,
         }
+    if outcome.kind == "success":
+        values["inputs"] = []
         if is_changed:
             values |= state_after_change(claim.document.type, State.SUCCESS, 1)
     return values

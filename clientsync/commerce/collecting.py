@@ -1,7 +1,8 @@
 """Reading both systems by their moments of change, and finding what no webhook told.
 
 A stream is read from its position less an overlap, so a change that became visible late, or shares its moment with the
-last one that was read, is not lost; what comes twice changes nothing.
+last one that was read, is not lost; what comes twice changes nothing. A connection has a begin: sales from before it
+are not booked, whoever tells of them.
 """
 
 from __future__ import annotations
@@ -54,12 +55,39 @@ def collect(
 
     Args:
         of: the connection.
-        since: read from here instead of from where the last reading ended; on the first reading the beginning of
-            today, so that nothing older is booked unless it is asked for.
+        since: read from here instead of from where the last reading ended, and book what was sold since then. The
+            first reading begins with today, so that nothing older is booked unless it is asked for.
         streams: only these, as "system.stream"; empty: all.
         progress: is told the stream and how many were new after each page.
     """
-    of.prepare()
+    begin = _begin(of, since)
+    return _collect(of, begin, since, streams, progress)
+
+
+def _begin(of: Commerce, since: datetime | None = None) -> datetime:
+    """Return from when on sales are booked: the day of the first reading, or earlier when a person says so."""
+    at = of.now()
+    with writing(of.engine) as connection:
+        of.switches(connection)
+        begin = store.begin_of(connection, of.name)
+        if begin is None:
+            begin = _midnight(of, store.first_arrival(connection, of.name) or at)
+        begin = min(begin, since or begin)
+        store.begin_at(connection, of.name, begin, at)
+    return begin
+
+
+def _midnight(of: Commerce, at: datetime) -> datetime:
+    return at.astimezone(of.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _collect(
+    of: Commerce,
+    begin: datetime,
+    since: datetime | None,
+    streams: tuple[str, ...],
+    progress: Callable[[str, int], None] | None,
+) -> Collected:
     found = Collected()
     for system in SYSTEMS:
         for stream in of.system(system).streams:
@@ -68,7 +96,9 @@ def collect(
                 continue
             found.counts[name] = 0
             try:
-                for page in of.system(system).changed(stream, since or _position(of, system, stream)):
+                for page in of.system(system).changed(
+                    stream, since or _position(of, system, stream) or begin
+                ):
                     found.counts[name] += _keep(of, system, stream, page)
                     if progress is not None:
                         progress(name, found.counts[name])
@@ -80,16 +110,15 @@ def collect(
     return found
 
 
-def _position(of: Commerce, system: str, stream: str) -> datetime:
+def _position(of: Commerce, system: str, stream: str) -> datetime | None:
+    """Return from where a stream is read on; None when it never was."""
     with reading(of.engine) as connection:
         position: datetime | None = connection.execute(
             select(CURSORS.c.position).where(
                 CURSORS.c.connection == of.name, CURSORS.c.system == system, CURSORS.c.stream == stream
             )
         ).scalar_one_or_none()
-    if position is None:
-        return of.now().astimezone(of.zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    return position - OVERLAP
+    return None if position is None else position - OVERLAP
 
 
 def _keep(of: Commerce, system: str, stream: str, page: Page) -> int:
@@ -119,11 +148,13 @@ def _keep(of: Commerce, system: str, stream: str, page: Page) -> int:
 def sweep(of: Commerce, *, days: int = 3, progress: Callable[[str, int], None] | None = None) -> Collected:
     """Find what webhooks did not tell: read both systems some days back, and what the accounting says it sent.
 
-    Everything is judged anew on the way. Among the counts, ``events`` are those that had not been known.
+    It goes back no further than to the begin of the connection. Everything is judged anew on the way. Among the
+    counts, ``events`` are those that had not been known.
     """
     until = of.now()
-    since = until - timedelta(days=days)
-    found = collect(of, since=since, progress=progress)
+    begin = _begin(of)
+    since = max(until - timedelta(days=days), begin)
+    found = _collect(of, begin, since, (), progress)
     missed: list[EventSeen] = []
     try:
         missed = of.accounting.missed(since, until)

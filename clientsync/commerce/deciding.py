@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from clientsync.commerce import reasons, store
 from clientsync.commerce.connected import Commerce
 from clientsync.commerce.documents import DONE, State, title_of
 from clientsync.commerce.judging import JUDGED
 from clientsync.commerce.scheduling import time_anew
-from clientsync.commerce.taking_in import repaired
+from clientsync.commerce.taking_in import BY_HAND, repaired
 from clientsync.commerce.timing import SalesMode, SyncMode, hours_of
 from clientsync.commerce.verdicts import PUT_OFF, earlier_stock, rejudge
 from clientsync.database import among, writing
@@ -31,6 +31,8 @@ _AGAIN = frozenset({State.FAILED, State.UNKNOWN, State.EXPECTED, *JUDGED})
 
 def refresh(of: Commerce, ids: Collection[int] | None, *, actor: str) -> int:
     """Let documents be tried again, with whatever they wait for; the earliest goes first, dependants by themselves.
+
+    What was changed or deleted in its source after it was booked stays until it is waived.
 
     Args:
         of: the connection.
@@ -54,9 +56,13 @@ def refresh(of: Commerce, ids: Collection[int] | None, *, actor: str) -> int:
             state=State.EXPECTED,
             payload_hash="",
             fetched_at=None,
+            eligible_at=None,
         )
         rows = connection.execute(
-            select(docs.c.doc_id, docs.c.state).where(among(connection, docs.c.doc_id, wanted))
+            select(docs.c.doc_id, docs.c.state).where(
+                among(connection, docs.c.doc_id, wanted),
+                or_(docs.c.state != State.FAILED, docs.c.reason_code.not_in(BY_HAND)),
+            )
         ).all()
         by_state = {state: [row.doc_id for row in rows if row.state == state] for state in _AGAIN}
         store.set_state(connection, by_state[State.FAILED], State.RECEIVED, reasons.NONE, at, eligible_at=at)
@@ -69,7 +75,7 @@ def refresh(of: Commerce, ids: Collection[int] | None, *, actor: str) -> int:
             reason_code="",
             reason="",
         )
-        _change(connection, by_state[State.EXPECTED], fetched_at=None)
+        _change(connection, by_state[State.EXPECTED], fetched_at=None, eligible_at=None, reason="")
         again = {one for state in (State.FAILED, State.UNKNOWN, State.EXPECTED) for one in by_state[state]}
         rejudge(connection, of.name, {row.doc_id for row in rows if row.state in _AGAIN}, mode, at)
         what = "all" if ids is None else f"{len(ids)} documents"

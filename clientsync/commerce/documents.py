@@ -12,13 +12,17 @@ sale           reference, outlet, register, customer (source id or ""), lines [u
                tax_code, unit], tax_inclusive, discount, charges [name, amount], rounding, tax, total, paid,
                on_account, status
 payment        sale (source id), reference, outlet, method, amount, paid_at, customer
-sale_return    sale (source id), reference, outlet, customer, lines [unit_price], total, is_void
+sale_return    sale (source id), reference, outlet, customer, lines [unit_price, discount, tax, tax_code, unit],
+               tax_inclusive, tax, total, is_void
 transfer_out   outlet, other_outlet, lines
 transfer_in    outlet, other_outlet, lines, transfer_out (source id)
 stock_count    outlet, lines [counted]
 goods_receipt  number, supplier, warehouse, lines
 goods_moved_in number, warehouse, other_warehouse, lines
 ============== ====================================================================================================
+
+The ledger adds ``number_outlet`` to a sale, and to a payment or return of it, whose outlet has another code than at
+first: the outlet in the number that it has in the accounting.
 """
 
 from __future__ import annotations
@@ -55,6 +59,7 @@ class DocumentType:
         direction: out of the shop, or into it.
         timed: which sync mode says when.
         is_stock: moves stock, so documents of one warehouse are sent one after another.
+        has_parts: its source may give one document as several, see ``PART``.
         counts_stock: sets stock to what was counted, so it waits for every earlier document of the same goods.
     """
 
@@ -65,6 +70,7 @@ class DocumentType:
     timed: Timed = "now"
     is_stock: bool = False
     counts_stock: bool = False
+    has_parts: bool = False
 
 
 TYPES: dict[str, DocumentType] = {
@@ -78,10 +84,19 @@ TYPES: dict[str, DocumentType] = {
         DocumentType("transfer_out", "transfer-out", 5, timed="transfers", is_stock=True),
         DocumentType("transfer_in", "transfer-in", 6, timed="transfers", is_stock=True),
         DocumentType("stock_count", "stock count", 7, timed="transfers", is_stock=True, counts_stock=True),
-        DocumentType("goods_receipt", "goods receipt", 8, direction="in"),
+        DocumentType("goods_receipt", "goods receipt", 8, direction="in", has_parts=True),
         DocumentType("goods_moved_in", "transfer from accounting", 9, direction="in"),
     )
 }
+
+
+PART = "|"
+"""Between the id of a document that is given in parts, one for each warehouse, and the warehouse of a part."""
+
+
+def whole_of(key: Key) -> str:
+    """Return the id of the document that a key names a part of; of another one its own."""
+    return key.source_id.partition(PART)[0] if TYPES[key.type].has_parts else key.source_id
 
 
 STOCK_TYPES = tuple(one.name for one in TYPES.values() if one.is_stock)

@@ -101,9 +101,11 @@ def due(
     ).all()
     found: dict[tuple[str, Key], list[Announced]] = {}
     for row in rows:
+        is_told = _told_at_once(connection, of, row, at)
         keys = of.system(row.system).keys_of(_seen(row))
         if not keys:
-            _told_at_once(connection, of, row, at)
+            reason = "" if is_told else "No document of this connection is concerned."
+            _end(connection, [row.event_id], "success" if is_told else "ignored", reason, at)
         for key in keys:
             found.setdefault((row.system, key), []).append((row.event_id, row.deliveries))
     return found
@@ -120,34 +122,37 @@ def next_due(connection: Connection, name: str, after: datetime) -> datetime | N
 
 
 def _seen(row: Any) -> EventSeen:
-    return EventSeen(row.dedupe_key, row.type, row.entity_id, row.action, row.happened_at)
+    told = row.dedupe_key.removeprefix(f"{row.connection}|{row.system}|")
+    return EventSeen(told, row.type, row.entity_id, row.action, row.happened_at)
 
 
-def _told_at_once(connection: Connection, of: Commerce, row: Any, at: datetime) -> None:
-    """Do what an event says of booked documents and of masters; nothing has to be read for it."""
+def _told_at_once(connection: Connection, of: Commerce, row: Any, at: datetime) -> bool:
+    """Do what an event says of booked documents and of masters; return whether it was of any.
+
+    Nothing has to be read for it.
+    """
     system, seen = of.system(row.system), _seen(row)
-    deleted = system.about_booked(seen)
-    changed = _target_deleted(connection, of.name, deleted, at) if deleted is not None else set()
+    changed = _target_deleted(connection, of.name, system.about_booked(seen), at)
     changed |= _repaired_there(connection, of.name, system.masters_of(seen), at)
     if changed:
         rejudge(connection, of.name, changed, of.switches(connection).mode, at)
-        _end(connection, [row.event_id], "success", "", at)
-    else:
-        _end(connection, [row.event_id], "ignored", "No document of this connection is concerned.", at)
+    return bool(changed)
 
 
-def _target_deleted(connection: Connection, name: str, booked: Key, at: datetime) -> set[int]:
+def _target_deleted(connection: Connection, name: str, booked: Sequence[Key], at: datetime) -> set[int]:
     docs = store.DOCS
-    ids = set(
-        connection.execute(
-            select(docs.c.doc_id).where(
-                docs.c.connection == name,
-                docs.c.type == booked.type,
-                docs.c.target_id == booked.source_id,
-                docs.c.state == State.SUCCESS,
-            )
-        ).scalars()
-    )
+    ids: set[int] = set()
+    for key in booked:
+        ids |= set(
+            connection.execute(
+                select(docs.c.doc_id).where(
+                    docs.c.connection == name,
+                    docs.c.type == key.type,
+                    docs.c.target_id == key.source_id,
+                    docs.c.state == State.SUCCESS,
+                )
+            ).scalars()
+        )
     store.set_state(connection, ids, State.FAILED, reasons.TARGET_DELETED, at)
     return ids
 
@@ -230,7 +235,7 @@ def replay(connection: Connection, name: str, event_id: int, at: datetime, actor
     ).one_or_none()
     if row is None:
         raise InvalidInput(f"There is no event {event_id}.")
-    key = f"{name}|{row.system}|replay|{uuid4()}"
+    key = _key(f"{row.dedupe_key}|replay|{uuid4()}")
     values = _fresh(name, row.system, key, _seen(row), at, row.inbound_id)
     made = connection.execute(
         EVENTS.insert().values({**values, "replay_of": event_id}).returning(EVENTS.c.event_id)

@@ -155,7 +155,7 @@ class _Pass:
         own = stored if found is None else found.reason
         through = self._known[blocker].title if root != blocker else ""
         if end.state is State.EXPECTED:
-            return reasons.needs_not_received(end.title, through)
+            return reasons.needs_not_received(end.title, through, own.text)
         if self._is_broken(root):
             return reasons.needs_failed(end.title, own.text, through)
         return reasons.needs_not_synced(end.title, own.text, through)

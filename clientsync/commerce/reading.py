@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, update
 
 from clientsync.commerce import events, reasons, store
 from clientsync.commerce.connected import Commerce
 from clientsync.commerce.documents import Key, Received, State
-from clientsync.commerce.judging import JUDGED
-from clientsync.commerce.taking_in import follow_withdrawn, take_in
+from clientsync.commerce.taking_in import let_go, parts_of, take_in
 from clientsync.commerce.timing import SyncMode
 from clientsync.commerce.verdicts import rejudge
 from clientsync.errors import SyncError
 
-_UNSENT = frozenset({*JUDGED, State.FAILED})
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=2), timedelta(minutes=5)
+"""After which a document that others need and that its source could not give is asked for again."""
 
 
 @dataclass(frozen=True)
@@ -54,36 +54,34 @@ def keep(connection: Connection, of: Commerce, brought: Sequence[Read], mode: Sy
     changed = take_in(connection, of.name, [one for read_ in brought for one in read_.found], mode, at)
     for one in brought:
         if not one.error and not one.found:
-            changed |= _gone(connection, of, one.key, at)
+            for row in parts_of(connection, of.name, one.key):
+                changed |= let_go(connection, row, at)
         events.settle(connection, one.events, one.error, at, is_passing=one.is_passing)
     for one in brought:
-        if not one.is_passing:
-            changed |= _not_received(connection, of.name, one.key, one.error, at)
+        settle = _put_off if one.is_passing else _not_received
+        changed |= settle(connection, of.name, one.key, one.error, at)
     rejudge(connection, of.name, changed, mode, at)
     return len(changed)
 
 
-def _gone(connection: Connection, of: Commerce, key: Key, at: datetime) -> set[int]:
-    """Let a document that its source no longer has not be sent; one that is booked waits for a person."""
+def _put_off(connection: Connection, name: str, key: Key, error: str, at: datetime) -> set[int]:
+    """Let a document that others need be asked for again, after twice as long as the last time."""
     docs = store.DOCS
     row = connection.execute(
-        select(docs.c.doc_id, docs.c.state, docs.c.attempts, docs.c.target_id, docs.c.reason_code).where(
-            docs.c.connection == of.name, docs.c.type == key.type, docs.c.source_id == key.source_id
+        select(docs.c.doc_id, docs.c.eligible_at, docs.c.changed_at).where(
+            docs.c.connection == name,
+            docs.c.type == key.type,
+            docs.c.source_id == key.source_id,
+            docs.c.state == State.EXPECTED,
         )
     ).one_or_none()
     if row is None:
         return set()
-    if row.state in _UNSENT and not row.attempts:
-        store.set_state(connection, [row.doc_id], State.SUPERSEDED, reasons.NONE, at)
-        return {row.doc_id} | follow_withdrawn(connection, [row.doc_id], at)
-    if row.state in (*_UNSENT, State.UNKNOWN) and row.reason_code != "source_deleted" and not row.target_id:
-        # it may have been sent: it is looked up, and not sent when nothing is found
-        state = State.RECEIVED if row.state == State.FAILED else State(row.state)
-        connection.execute(
-            update(docs).where(docs.c.doc_id == row.doc_id).values(is_withdrawn=True, state=state)
-        )
-    elif row.state == State.SUCCESS:
-        store.set_state(connection, [row.doc_id], State.FAILED, reasons.SOURCE_DELETED, at)
+    last = row.eligible_at - row.changed_at if row.eligible_at is not None else timedelta(0)
+    later = at + min(max(2 * last, FIRST_WAIT), LONGEST_WAIT)
+    connection.execute(
+        update(docs).where(docs.c.doc_id == row.doc_id).values(eligible_at=later, changed_at=at, reason=error)
+    )
     return {row.doc_id}
 
 
@@ -99,7 +97,7 @@ def _not_received(connection: Connection, name: str, key: Key, error: str, at: d
                 docs.c.source_id == key.source_id,
                 docs.c.state == State.EXPECTED,
             )
-            .values(fetched_at=at, changed_at=at)
+            .values(fetched_at=at, changed_at=at, reason="")
             .returning(docs.c.doc_id)
         ).scalars()
     )

@@ -88,11 +88,10 @@ def needs_failed(title: str, why: str, through: str = "") -> Reason:
     return Reason("needs_failed", f"waits for {_through(through)}{title}, which failed: {why}")
 
 
-def needs_not_received(title: str, through: str = "") -> Reason:
-    """Return why a document is held: what it needs never came."""
-    return Reason(
-        "needs_not_received", f"waits for {_through(through)}{title}, never received from the source"
-    )
+def needs_not_received(title: str, through: str = "", why: str = "") -> Reason:
+    """Return why a document is held: what it needs never came, or did not come yet because of an error that passes."""
+    how = f"not received yet, asked for again: {why}" if why else "never received from the source"
+    return Reason("needs_not_received", f"waits for {_through(through)}{title}, {how}")
 
 
 def needs_not_synced(title: str, why: str = "", through: str = "") -> Reason:

@@ -32,6 +32,7 @@ CURSORS: Table = t.CommerceCursor.__table__  # type: ignore[attr-defined]
 SHIFTS: Table = t.CommerceShift.__table__  # type: ignore[attr-defined]
 CONNECTIONS: Table = t.CommerceConnection.__table__  # type: ignore[attr-defined]
 CHOICES: Table = t.CommerceChoice.__table__  # type: ignore[attr-defined]
+_BEGIN = "begin"
 
 
 AGE = (DOCS.c.occurred_at, DOCS.c.type_rank, DOCS.c.source_id)
@@ -109,6 +110,38 @@ def switches(connection: Connection, name: str, zone: ZoneInfo, *, is_writing: b
 def change_connection(connection: Connection, name: str, **values: Any) -> None:
     """Change columns of a connection."""
     connection.execute(update(CONNECTIONS).where(CONNECTIONS.c.connection == name).values(**values))
+
+
+def begin_of(connection: Connection, name: str) -> datetime | None:
+    """Return the moment from which on sales are booked; None before anything was read."""
+    found: datetime | None = connection.execute(
+        select(CURSORS.c.position).where(
+            CURSORS.c.connection == name, CURSORS.c.system == "", CURSORS.c.stream == _BEGIN
+        )
+    ).scalar_one_or_none()
+    return found
+
+
+def begin_at(connection: Connection, name: str, begin: datetime, at: datetime) -> None:
+    """Keep from when on sales are booked; a later moment than the one that is kept changes nothing."""
+    statement = upserting(connection, CURSORS).values(
+        connection=name, system="", stream=_BEGIN, position=begin, read_at=at
+    )
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["connection", "system", "stream"],
+            set_={"position": statement.excluded.position, "read_at": at},
+            where=CURSORS.c.position > statement.excluded.position,
+        )
+    )
+
+
+def first_arrival(connection: Connection, name: str) -> datetime | None:
+    """Return when the first document of a connection arrived."""
+    found: datetime | None = connection.execute(
+        select(func.min(DOCS.c.arrived_at)).where(DOCS.c.connection == name)
+    ).scalar_one()
+    return found
 
 
 def note_event(connection: Connection, name: str, system: str, at: datetime) -> None:
@@ -193,8 +226,10 @@ def set_state(
     )  # fmt: skip
 
 
-def expected(connection: Connection, name: str, limit: int, directions: Sequence[str]) -> list[Any]:
-    """Return documents that others need, that never came, and that the source was not asked for yet."""
+def expected(
+    connection: Connection, name: str, limit: int, directions: Sequence[str], at: datetime
+) -> list[Any]:
+    """Return documents that others need, that never came, and that the source is to be asked for now."""
     return list(
         connection.execute(
             select(DOCS.c.doc_id, DOCS.c.type, DOCS.c.source_id, DOCS.c.direction)
@@ -202,6 +237,7 @@ def expected(connection: Connection, name: str, limit: int, directions: Sequence
                 DOCS.c.connection == name,
                 DOCS.c.state == State.EXPECTED,
                 DOCS.c.fetched_at.is_(None),
+                or_(DOCS.c.eligible_at.is_(None), DOCS.c.eligible_at <= at),
                 DOCS.c.direction.in_(directions),
             )
             .order_by(DOCS.c.doc_id)

@@ -16,6 +16,19 @@ from clientsync.errors import BookingRefused, SourceError
 from clientsync.http.client import HttpClient
 
 
+class BookedOtherwise(BookingRefused):
+    """A document is booked, with another total than it has in its source.
+
+    Attributes:
+        booked: what it is booked as, with the total that it has there.
+    """
+
+    def __init__(self, reason: Reason, booked: Booked) -> None:
+        """Keep what is booked beside the reason."""
+        super().__init__(reason.code, reason.text)
+        self.booked = booked
+
+
 def refused(reason: Reason) -> BookingRefused:
     """Return the error that fails a document for a reason."""
     return BookingRefused(reason.code, reason.text)
@@ -183,8 +196,11 @@ class System(Protocol):
         """Return the documents of this system that an event says were changed; empty when it is of no concern."""
         ...
 
-    def about_booked(self, event: EventSeen) -> Key | None:
-        """Return type and target id of a document of the other system that is booked here and that an event deletes."""
+    def about_booked(self, event: EventSeen) -> list[Key]:
+        """Return types and target id of a document of the other system that is booked here and that an event deletes.
+
+        There are several where the event does not tell which type it is of.
+        """
         ...
 
     def masters_of(self, event: EventSeen) -> list[Key]:

@@ -11,14 +11,24 @@ from typing import Any
 from sqlalchemy import Connection, Text, cast, delete, insert, or_, select, update
 
 from clientsync.commerce import reasons
-from clientsync.commerce.documents import TYPES, Fact, Key, Received, Shift, State
+from clientsync.commerce.documents import PART, TYPES, Fact, Key, Received, Shift, State, whole_of
 from clientsync.commerce.judging import JUDGED
 from clientsync.commerce.scheduling import shifts_of
-from clientsync.commerce.store import DOCS, NEEDS, STOCK, maps_of, put_maps, set_state, upserting
+from clientsync.commerce.store import (
+    DOCS,
+    NEEDS,
+    STOCK,
+    begin_of,
+    maps_of,
+    put_maps,
+    set_state,
+    upserting,
+)
 from clientsync.commerce.timing import SyncMode, eligible
 from clientsync.commerce.verdicts import counts_after
 from clientsync.database import among
 
+_OPEN = frozenset({*JUDGED, State.FAILED})
 _NOT_SENT = frozenset({State.EXPECTED, State.RECEIVED, State.WAITING, State.HELD, State.READY})
 _UNDER_WAY = frozenset({State.SENDING, State.UNKNOWN, State.WAIVED, State.SUPERSEDED})
 _REPLACED = frozenset({"sale", "payment"})
@@ -27,6 +37,10 @@ _KEPT = frozenset({"item", "customer"})
 """Types of which a later change is no business of the accounting."""
 _BELONGING = frozenset({"payment", "sale_return"})
 """Types that go with their sale when it is withdrawn before it was booked."""
+BY_HAND = frozenset({"changed_after_booking", "source_deleted"})
+"""Reasons of booked documents that only a person can settle; trying again would find the document, and hide them."""
+_NUMBERED_BY_OUTLET = frozenset({"sale", *_BELONGING})
+"""Types whose number in the accounting holds the outlet; it is the first that the sale had."""
 _NO_REASON: dict[str, Any] = {"reason_code": "", "reason": "", "blocker_id": None, "root_id": None}
 _EMPTY: dict[str, Any] = {
     "reason_code": "", "reason": "", "attempts": 0, "target_id": "", "target_number": "",
@@ -40,12 +54,13 @@ def take_in(
     """Bring the ledger to what a source says of documents; return those that must be judged.
 
     What is known already, unchanged, changes nothing. A document that was booked and is changed since is booked anew,
-    or waits for a person where the accounting cannot replace it.
+    or waits for a person where the accounting cannot replace it. Sales from before the begin of the connection that
+    nobody knows are left out, with all that belongs to them.
     """
     newest: dict[Key, Received] = {}
-    for one in received:
-        if not one.is_ours:
-            newest[one.key] = _not_later(one, newest.get(one.key))
+    for one in _under_known_ids(connection, name, [one for one in received if not one.is_ours]):
+        newest[one.key] = _not_later(one, newest.get(one.key))
+    newest = _since_begin(connection, name, newest)
     if not newest:
         return set()
     skus = _skus_of(connection, name, newest.values())
@@ -67,6 +82,7 @@ def take_in(
         values = _values(
             one, skus, mode, shifts, row.arrived_at if row is not None and row.payload_hash else at, at
         )
+        values["payload"] |= _first_outlet(one, row, there)
         if row is None:
             state = State.SUPERSEDED if one.is_withdrawn else State.RECEIVED
             wanted[key] = connection.execute(
@@ -86,7 +102,7 @@ def take_in(
             changed.add(wanted[key])
             if one.unreadable:
                 set_state(connection, [wanted[key]], State.FAILED, reasons.unreadable(one.unreadable), at)
-        elif row.payload_hash != one.hash or _is_back(row, one):
+        elif (row.payload_hash != one.hash and not _only_tells_tax(row, one)) or _is_back(row, one):
             if row.state == State.SUPERSEDED and not one.is_withdrawn:
                 back.add(row.doc_id)
             connection.execute(
@@ -100,6 +116,7 @@ def take_in(
                         row.attempts,
                         is_withdrawn=one.is_withdrawn and not _is_changed_as_well(row, one),
                         is_booked=bool(row.target_id),
+                        reason_code=row.reason_code,
                     ),
                     revision=row.revision + (1 if row.payload_hash or row.attempts else 0),
                     arrived_at=row.arrived_at if row.payload_hash else at,
@@ -107,7 +124,7 @@ def take_in(
             )
             changed.add(row.doc_id)
     fresh = {key: one for key, one in newest.items() if wanted[key] in changed}
-    changed |= unreadable
+    changed |= unreadable | _lost_parts(connection, name, newest, at)
     _write_needs(connection, name, fresh, wanted, at)
     moved = [wanted[key] for key in fresh if TYPES[key.type].is_stock]
     if moved:  # counts that wait for what is written over now
@@ -126,17 +143,129 @@ def _not_later(one: Received, before: Received | None) -> Received:
     return replace(one, occurred_at=before.occurred_at)
 
 
+def _since_begin(connection: Connection, name: str, newest: Mapping[Key, Received]) -> dict[Key, Received]:
+    """Leave out sales from before the begin that nobody knows, and what came with them and goes with no other."""
+    begin = begin_of(connection, name)
+    if begin is None:
+        return dict(newest)
+    sales = {key: one for key, one in newest.items() if key.type == "sale"}
+    old = {key for key, one in sales.items() if (one.closed_at or one.occurred_at) < begin}
+    old -= {Key(row.type, row.source_id) for row in _rows(connection, name, old)}
+    if not old:
+        return dict(newest)
+    left = {
+        key: one
+        for key, one in newest.items()
+        if key not in old and not (_with_sale(one) and old & set(one.needs))
+    }
+    theirs = {need for key in old for need in sales[key].needs if need.type == "customer"}
+    theirs -= {need for one in left.values() for need in one.needs}
+    theirs -= {Key(row.type, row.source_id) for row in _rows(connection, name, theirs)}
+    return {key: one for key, one in left.items() if key not in theirs}
+
+
+def _with_sale(one: Received) -> bool:
+    return one.type in _BELONGING
+
+
+def _under_known_ids(connection: Connection, name: str, received: Sequence[Received]) -> list[Received]:
+    """Return documents; a part has the id of the whole where the ledger has it under that, of the same warehouse."""
+    wholes = {Key(one.type, whole_of(one.key)) for one in received if whole_of(one.key) != one.source_id}
+    lanes = {Key(row.type, row.source_id): row.lane for row in _rows(connection, name, wholes)}
+    return [
+        replace(one, source_id=whole_of(one.key))
+        if lanes.get(Key(one.type, whole_of(one.key))) == one.lane
+        else one
+        for one in received
+    ]
+
+
+def _lost_parts(connection: Connection, name: str, newest: Mapping[Key, Received], at: datetime) -> set[int]:
+    """Let parts go that a document had and has no longer; its source always gives all parts together."""
+    wholes = {Key(key.type, whole_of(key)) for key in newest if TYPES[key.type].has_parts}
+    changed: set[int] = set()
+    for whole in sorted(wholes):
+        for row in parts_of(connection, name, whole):
+            if Key(row.type, row.source_id) not in newest:
+                changed |= let_go(connection, row, at)
+    return changed
+
+
+def parts_of(connection: Connection, name: str, key: Key) -> list[Any]:
+    """Return the rows of a document, and of all its parts where its type has some."""
+    whole = whole_of(key)
+    has_id = DOCS.c.source_id == whole
+    if TYPES[key.type].has_parts:
+        has_id = or_(has_id, DOCS.c.source_id.startswith(f"{whole}{PART}", autoescape=True))
+    return list(
+        connection.execute(select(DOCS).where(DOCS.c.connection == name, DOCS.c.type == key.type, has_id))
+    )
+
+
+def let_go(connection: Connection, row: Any, at: datetime) -> set[int]:
+    """Let a document that its source no longer has not be sent; one that is booked waits for a person."""
+    if row.state in _OPEN and not row.attempts:
+        set_state(connection, [row.doc_id], State.SUPERSEDED, reasons.NONE, at)
+        return {row.doc_id} | follow_withdrawn(connection, [row.doc_id], at)
+    if row.state in (*_OPEN, State.UNKNOWN) and row.reason_code != "source_deleted" and not row.target_id:
+        # it may have been sent: it is looked up, and not sent when nothing is found
+        state = State.RECEIVED if row.state == State.FAILED else State(row.state)
+        connection.execute(
+            update(DOCS).where(DOCS.c.doc_id == row.doc_id).values(is_withdrawn=True, state=state)
+        )
+    elif row.state == State.SUCCESS or (row.state == State.FAILED and row.reason_code in BY_HAND):
+        set_state(connection, [row.doc_id], State.FAILED, reasons.SOURCE_DELETED, at)
+    return {row.doc_id}
+
+
+def _only_tells_tax(row: Any, one: Received) -> bool:
+    """Whether a return that was booked before returns told their taxes is the same but for those."""
+    if row.type != "sale_return" or row.state != State.SUCCESS or "tax" in row.payload:
+        return False
+    return (
+        not one.is_withdrawn
+        and not one.unreadable
+        and "tax" in one.payload
+        and _holds(one.payload, row.payload)
+    )
+
+
+def _holds(more: Any, less: Any) -> bool:
+    if isinstance(less, Mapping) and isinstance(more, Mapping):
+        return all(name in more and _holds(more[name], value) for name, value in less.items())
+    if isinstance(less, list) and isinstance(more, list):
+        return len(less) == len(more) and all(map(_holds, more, less))
+    return bool(more == less)
+
+
+def _first_outlet(one: Received, row: Any, there: Mapping[Key, Any]) -> dict[str, str]:
+    """Return the outlet in the number of a document, where that is another one than it has now; else nothing.
+
+    It is no part of what the source says, so it does not count as a change.
+    """
+    if one.type not in _NUMBERED_BY_OUTLET:
+        return {}
+    known = row if row is not None and row.payload_hash else None
+    if known is None:
+        known = there.get(Key("sale", str(one.payload.get("sale", ""))))
+    before = known.payload if known is not None else {}
+    first = before.get("number_outlet") or before.get("outlet")
+    return {} if not first or first == one.payload.get("outlet") else {"number_outlet": first}
+
+
 def _is_changed_as_well(row: Any, one: Received) -> bool:
     """Whether a booked sale was changed before it was taken back: it is booked as changed, then returned."""
     if row.type != "sale" or row.state != State.SUCCESS or not one.payload.get("lines"):
         return False
-    status = {"status": "", "paid": ""}
+    status = {"status": "", "paid": "", "number_outlet": ""}
     return {**row.payload, **status} != {**one.payload, **status}
 
 
 def _is_back(row: Any, one: Received) -> bool:
     """Whether a document that was gone is given again; what belongs to a sale comes back with it."""
-    return row.state == State.SUPERSEDED and not one.is_withdrawn and row.type not in _BELONGING
+    is_gone = row.state == State.SUPERSEDED or row.reason_code == reasons.SOURCE_DELETED.code
+    is_going = row.is_withdrawn and row.state != State.SUCCESS
+    return (is_gone or is_going) and not one.is_withdrawn and row.type not in _BELONGING
 
 
 def try_belonging_again(
@@ -227,16 +356,24 @@ def _values(
 
 
 def state_after_change(
-    type_name: str, state: State, attempts: int, *, is_withdrawn: bool = False, is_booked: bool = False
+    type_name: str,
+    state: State,
+    attempts: int,
+    *,
+    is_withdrawn: bool = False,
+    is_booked: bool = False,
+    reason_code: str = "",
 ) -> dict[str, Any]:
     """Return state and reason of a document after the source changed it; empty when they stay.
 
-    What may have been sent is settled first: a sale that is booked is taken back by its own return.
+    What may have been sent is looked up first, also when it failed: a sale that is booked is taken back by its own
+    return. What a person must correct by hand stays as it is.
     """
+    if state is State.FAILED and reason_code == "changed_after_booking":
+        return {}
     is_unsent = state in (State.FAILED, State.EXPECTED) or (state in _NOT_SENT and not attempts)
-    if is_withdrawn and is_booked and state in (State.FAILED, State.EXPECTED):
-        return {"state": State.RECEIVED} | _NO_REASON  # it is looked up, and its return takes it back
-    if is_withdrawn:
+    is_looked_up = state in (State.FAILED, State.EXPECTED) and (is_booked or attempts > 0)
+    if is_withdrawn and not is_looked_up:
         return {"state": State.SUPERSEDED} | _NO_REASON if is_unsent else {}
     if is_unsent or state is State.SUPERSEDED:
         return {"state": State.RECEIVED} | _NO_REASON
@@ -339,6 +476,7 @@ def repaired(connection: Connection, name: str, at: datetime) -> set[int]:
         select(DOCS.c.doc_id, DOCS.c.inputs, DOCS.c.type, DOCS.c.lane, DOCS.c.state).where(
             DOCS.c.connection == name,
             DOCS.c.state.in_([*JUDGED, State.FAILED]),
+            DOCS.c.reason_code.not_in(BY_HAND),
             cast(DOCS.c.inputs, Text) != "[]",
         )
     ).all()

@@ -26,7 +26,7 @@ from clientsync.commerce.documents import Booked, Key, State
 from clientsync.commerce.reading import Read, keep, read
 from clientsync.commerce.reasons import Reason
 from clientsync.commerce.store import Switches
-from clientsync.commerce.systems import Job, Mappings
+from clientsync.commerce.systems import BookedOtherwise, Job, Mappings
 from clientsync.crash import crash_point
 from clientsync.database import reading, writing
 from clientsync.errors import (
@@ -255,7 +255,7 @@ class Worker:
             for one, announced in events.due(connection, self._of, at, 4 * room).items()
             if one not in busy
         }
-        for row in store.expected(connection, self._of.name, room + len(busy), DIRECTIONS):
+        for row in store.expected(connection, self._of.name, room + len(busy), DIRECTIONS, at):
             one = ("shop" if row.direction == "out" else "accounting", Key(row.type, row.source_id))
             if one not in busy:
                 found.setdefault(one, [])
@@ -268,10 +268,17 @@ class Worker:
         later = select(func.min(docs.c.eligible_at)).where(
             *of_ours, docs.c.state.in_([State.READY, State.UNKNOWN, State.WAITING]), docs.c.eligible_at > at
         )
+        awaited = select(func.min(docs.c.eligible_at)).where(
+            docs.c.connection == self._of.name,
+            docs.c.state == State.EXPECTED,
+            docs.c.fetched_at.is_(None),
+            docs.c.eligible_at > at,
+        )
         leased = select(func.min(docs.c.lease_until)).where(*of_ours, docs.c.state == State.SENDING)
         moments = [
             connection.execute(later).scalar_one(),
             connection.execute(leased).scalar_one(),
+            connection.execute(awaited).scalar_one(),
             events.next_due(connection, self._of.name, at),
             *(one for one in self._rests.values() if one > at),
         ]
@@ -300,6 +307,9 @@ class Worker:
                 is_looking = False
                 booked = target.send(job)
                 crash_point("commerce_sent")
+        except BookedOtherwise as error:
+            # of what was taken back only its return matters, and that needs what is booked
+            return [self._outcome_of(job, error.booked if one.is_withdrawn else error)]
         except _TOLD as error:
             return [self._outcome_of(job, error, is_looking=is_looking)]
         return [self._outcome_of(job, booked)]
@@ -321,7 +331,8 @@ class Worker:
         if isinstance(result, Booked):
             return Outcome("success", result, inputs=_inputs(job), calls=job.calls)
         kind, reason, again_at = self._meaning(result, job.document.attempts, is_looking=is_looking)
-        return Outcome(kind, None, reason, again_at, _inputs(job), job.calls)
+        booked = result.booked if isinstance(result, BookedOtherwise) else None
+        return Outcome(kind, booked, reason, again_at, _inputs(job), job.calls)
 
     def _meaning(
         self, error: SyncError, attempts: int, *, is_looking: bool

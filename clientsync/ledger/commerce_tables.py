@@ -130,12 +130,12 @@ class CommerceMap(SQLModel, table=True):
 
 
 class CommerceCursor(SQLModel, table=True):
-    """How far a stream of a system was read."""
+    """How far a stream of a system was read; and, as stream ``begin`` of no system, from when on sales are booked."""
 
     __tablename__ = "commerce_cursor"
 
     connection: str = _connection()
-    system: str = Field(max_length=10, primary_key=True, description="shop or accounting")
+    system: str = Field(max_length=10, primary_key=True, description="shop or accounting; empty: both")
     stream: str = Field(max_length=40, primary_key=True)
     position: datetime = moment(nullable=False)
     read_at: datetime = moment(nullable=False)

@@ -41,6 +41,7 @@ class Served:
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
     _worker: Worker | None = None
+    _next_at: float = 0.0
 
     def start(self) -> None:
         """Begin to work and to read."""
@@ -69,25 +70,28 @@ class Served:
             try:
                 part()
             except SyncError as error:
-                self._failed(name, error.message)
+                self._told(name, error.message)
+                self._stop.wait(AGAIN_SECONDS)
             except Exception as error:  # noqa: BLE001 - it is told, and the part begins anew
-                _log.exception("%s %s failed", self.of.name, name)
-                self._failed(name, f"an internal error ({type(error).__name__}); see the log of the service")
+                self._told_of_defect(name, error)
+                self._stop.wait(AGAIN_SECONDS)
 
-    def _failed(self, name: str, why: str) -> None:
+    def _told_of_defect(self, name: str, error: Exception) -> None:
+        _log.exception("%s %s failed", self.of.name, name)
+        self._told(name, f"an internal error ({type(error).__name__}); see the log of the service")
+
+    def _told(self, name: str, why: str) -> None:
         self.failing[name] = why
         _log.warning("%s %s: %s", self.of.name, name, why)
-        self._stop.wait(AGAIN_SECONDS)
 
     def _work(self) -> None:
         self._worker = Worker(self.of, stop=self._stop, on_turn=lambda: self.failing.pop("worker", None))
         self._worker.go_on()
 
     def _watch(self) -> None:
-        next_at = 0.0
         while not self._stop.is_set():
-            if time.monotonic() >= next_at:
-                next_at = time.monotonic() + self.configured.poll_seconds
+            if time.monotonic() >= self._next_at:
+                self._next_at = time.monotonic() + self.configured.poll_seconds
                 collect(self.of)
                 self.wake()
                 self._daily()
@@ -95,11 +99,22 @@ class Served:
             self._stop.wait(min(1.0, self.configured.poll_seconds))
 
     def _daily(self) -> None:
-        """Renew the webhook and sweep once a day, whoever did it last."""
+        """Renew the webhook and sweep once a day, whoever did it last; the next reading repeats what failed."""
         with reading(self.of.engine) as connection:
             row = of_connection(connection, self.of)
         at = self.of.now()
         if row.webhook_renewed_at is None or at - row.webhook_renewed_at > RENEW_AFTER:
-            renew_webhook(self.of)
+            self._tried("webhook renewal", lambda: renew_webhook(self.of))
         if row.swept_at is None or at - row.swept_at > SWEEP_AFTER:
-            sweep(self.of, days=self.configured.sweep_days)
+            self._tried("sweep", lambda: sweep(self.of, days=self.configured.sweep_days))
+
+    def _tried(self, name: str, step: Callable[[], object]) -> None:
+        """Do a step; what it fails of is told, and keeps no other from being done."""
+        try:
+            step()
+        except SyncError as error:
+            self._told(name, error.message)
+        except Exception as error:  # noqa: BLE001 - it is told, and the step is tried again
+            self._told_of_defect(name, error)
+        else:
+            self.failing.pop(name, None)

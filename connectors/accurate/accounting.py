@@ -134,8 +134,8 @@ class Accurate:
         """Return the documents for the shop that an event is about."""
         return self._webhooks.keys_of(event)
 
-    def about_booked(self, event: EventSeen) -> Key | None:
-        """Return type and target id of a document of the shop that an event deletes here."""
+    def about_booked(self, event: EventSeen) -> list[Key]:
+        """Return types and target id of a document of the shop that an event deletes here."""
         return self._webhooks.about_booked(event)
 
     def masters_of(self, event: EventSeen) -> list[Key]:

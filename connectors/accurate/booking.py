@@ -47,10 +47,10 @@ class Booking:
             BookingRefused: it has another total, or it belongs to another document.
         """
         if _is_changed_sale(job):
-            draft = compose(job, self._options, self._zone)
             there = self._there(desk, job)
-            if there is None or replacing.owes_receipts(self._memory, draft.number):
+            if there is None or replacing.owes_receipts(self._memory, number_of(job.document)):
                 return None
+            draft = compose(job, self._options, self._zone)
             detail = replacing.detail_of(desk, str(there.get("id", "")))
             if detail is None or not replacing.is_same(draft, detail):
                 return None
@@ -104,9 +104,10 @@ class Booking:
     def _adopted(job: Job, row: dict[str, Any]) -> Booked:
         _, name, key = _TOTALS[job.document.type]
         ours = plain(amount(job.document.payload.get(key))) if key else ""
-        if name and row.get(name) is not None and amount(row[name]) != amount(ours):
-            raise refused(reasons.totals_differ(ours, plain(amount(row[name]))))
-        return Booked(str(row.get("id", "")), str(row.get("number", "")), ours)
+        booked = Booked(str(row.get("id", "")), str(row.get("number", "")), ours)
+        if name and row.get(name) is not None:
+            replacing.check_total(booked, row[name])
+        return booked
 
 
 def booked_as(draft: Draft, record: dict[str, Any]) -> Booked:
@@ -118,10 +119,11 @@ def booked_as(draft: Draft, record: dict[str, Any]) -> Booked:
     """
     if record.get("id") is None:
         raise ContractChanged("A record that Accurate saved has no id.")
+    booked = Booked(str(record["id"]), str(record.get("number") or draft.number), draft.total)
     theirs = record.get(draft.total_field) if draft.total_field else None
-    if theirs is not None and amount(theirs) != amount(draft.total):
-        raise refused(reasons.totals_differ(draft.total, plain(amount(theirs))))
-    return Booked(str(record["id"]), str(record.get("number") or draft.number), draft.total)
+    if theirs is not None:
+        replacing.check_total(booked, theirs)
+    return booked
 
 
 def _is_changed_sale(job: Job) -> bool:

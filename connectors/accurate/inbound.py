@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from clientsync.commerce.documents import Key, Page, Received
+from clientsync.commerce.documents import PART, Key, Page, Received, whole_of
 from clientsync.errors import ContractChanged, UnknownName
 from connectors.accurate.answers import AccurateRefused
 from connectors.accurate.calling import AccurateClient
@@ -21,7 +21,6 @@ from connectors.accurate.values import amount, moment_of, moment_text, plain
 RECEIVE, ORDER, TRANSFER = "receive-item", "purchase-order", "item-transfer"
 APPROVED = frozenset({"", "APPROVED"})
 """Approval states of documents that count; a draft reaches the shop when it is approved."""
-_MANY = "|"
 _TYPE_OF = {RECEIVE: "goods_receipt", ORDER: "goods_receipt", TRANSFER: "goods_moved_in"}
 
 
@@ -62,8 +61,7 @@ class Inbound:
     def fetch(self, key: Key) -> list[Received]:
         """Return a document as it stands now; empty when it is not there, or is nothing for the shop.
 
-        A receipt into several warehouses gives one document a warehouse: the first has the id of the receipt, the
-        others that id, ``|`` and their warehouse.
+        A receipt gives one document for each warehouse, whose id is that of the receipt, ``|`` and the warehouse.
 
         Raises:
             UnknownName: no document of this type comes from Accurate.
@@ -71,7 +69,7 @@ class Inbound:
         """
         if key.type not in {"goods_receipt", "goods_moved_in"}:
             raise UnknownName("type", key.type, ("goods_receipt", "goods_moved_in"))
-        target_id = key.source_id.partition(_MANY)[0]
+        target_id = whole_of(key)
         if key.type == "goods_moved_in":
             return self._moved(self._detail(TRANSFER, target_id))
         return self._receipts(self._detail(self._purchases, target_id))
@@ -110,7 +108,7 @@ class Inbound:
         vendor = detail.get("vendor")
         found: list[Received] = []
         for warehouse, rows in by_warehouse.items():
-            source_id = str(detail["id"]) if not found else f"{detail['id']}{_MANY}{warehouse}"
+            source_id = f"{detail['id']}{PART}{warehouse}"
             payload = {
                 "number": str(detail.get("number", "")),
                 "supplier": str(vendor.get("name") or "") if isinstance(vendor, dict) else "",

@@ -1,7 +1,8 @@
 """The numbers that our documents have in Accurate: chosen by us, one per document of the shop, the same for ever.
 
 They are what a document is looked up by when an answer was lost (reference, section 4.4), so nothing of them may
-depend on a mapping or an option.
+depend on a mapping or an option, and what was booked keeps its number. The outlet in it is the first that the shop
+gave; it stays when the outlet gets another code.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from clientsync.commerce.documents import Document
 
 SALE, RECEIPT, RETURN = "IS-", "IR-", "IRT-"
 OUT, IN, COUNT = "TO-", "TI-", "SC-"
+_PREFIXES = {"transfer_out": OUT, "transfer_in": IN, "stock_count": COUNT}
+_NUMBERED = frozenset({"sale", "payment", "sale_return", *_PREFIXES})
 TAIL = 8
 """Characters of a source id that tell documents of one sale, or of one number, apart."""
 
@@ -20,14 +23,17 @@ TAIL = 8
 def number_of(document: Document) -> str:
     """Return the number of a document that has one of our choice; "" for an item or a customer."""
     payload = document.payload
+    if document.type not in _NUMBERED:
+        return ""
+    if document.booked is not None and document.booked.number:
+        return document.booked.number
     if document.type == "sale":
         return sale_number(payload)
     if document.type == "payment":
         return f"{receipts_of(payload)}{document.source_id[-TAIL:]}"
     if document.type == "sale_return":
         return f"{RETURN}{_of_sale(payload)}-{document.source_id[-TAIL:]}"
-    prefix = {"transfer_out": OUT, "transfer_in": IN, "stock_count": COUNT}.get(document.type)
-    return "" if prefix is None else _numbered(prefix, document)
+    return _numbered(_PREFIXES[document.type], document)
 
 
 def sale_number(payload: Mapping[str, Any]) -> str:
@@ -49,7 +55,8 @@ def outlet_in(number: str) -> str:
 
 
 def _of_sale(payload: Mapping[str, Any]) -> str:
-    return f"{payload.get('outlet', '')}-{str(payload.get('reference', '')).replace('#', '')}"
+    outlet = payload.get("number_outlet") or payload.get("outlet", "")
+    return f"{outlet}-{str(payload.get('reference', '')).replace('#', '')}"
 
 
 def _numbered(prefix: str, document: Document) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 
 from clientsync.commerce import reasons
 from clientsync.commerce.documents import Booked
-from clientsync.commerce.systems import Memory, refused
+from clientsync.commerce.systems import BookedOtherwise, Memory, refused
 from connectors.accurate.answers import AccurateRefused, record_of, rows_of
 from connectors.accurate.desk import Desk, only_row
 from connectors.accurate.mapping import Draft
@@ -65,14 +65,29 @@ def replace(desk: Desk, draft: Draft, there: Json | None, memory: Memory) -> Boo
             desk.delete(draft.module, str(detail.get("id", "")))
         record = record_of(desk.post(draft.module, draft.action, draft.body))
     _give_receipts(desk, draft, memory)
-    theirs = record.get(draft.total_field)
-    if theirs is not None and amount(theirs) != amount(draft.total):
-        raise refused(reasons.totals_differ(draft.total, plain(amount(theirs))))
-    return Booked(str(record.get("id", "")), str(record.get("number") or draft.number), draft.total)
+    booked = Booked(str(record.get("id", "")), str(record.get("number") or draft.number), draft.total)
+    if record.get(draft.total_field) is not None:
+        check_total(booked, record[draft.total_field])
+    return booked
+
+
+def check_total(booked: Booked, theirs: Any) -> None:
+    """Compare the total of a booked document with what Accurate made of it.
+
+    Raises:
+        BookedOtherwise: they differ.
+    """
+    if amount(theirs) != amount(booked.total):
+        total = plain(amount(theirs))
+        why = reasons.totals_differ(booked.total, total)
+        raise BookedOtherwise(why, Booked(booked.target_id, booked.number, total))
 
 
 def is_same(draft: Draft, detail: Json) -> bool:
-    """Whether an invoice has the customer, the total, the lines and the expenses of a draft."""
+    """Whether an invoice has the marks, the customer, the total, the lines and the expenses of a draft."""
+    ours = {mark: str(draft.body[mark]) for mark in _MARKS if draft.body.get(mark)}
+    if any(str(detail[mark]) != value for mark, value in ours.items() if detail.get(mark)):
+        return False
     if detail.get(draft.total_field) is not None and amount(detail[draft.total_field]) != amount(draft.total):
         return False
     if _has_another_customer(draft, detail):

@@ -22,13 +22,14 @@ WINDOW = timedelta(hours=24)
 REMEMBERED = timedelta(days=30)
 """How far back Accurate remembers."""
 _BOOKED = {
-    "SALES_INVOICE": "sale",
-    "SALES_RECEIPT": "payment",
-    "SALES_RETURN": "sale_return",
-    "ITEM_ADJUSTMENT": "stock_count",
-    "CUSTOMER": "customer",
+    "SALES_INVOICE": ("sale",),
+    "SALES_RECEIPT": ("payment",),
+    "SALES_RETURN": ("sale_return",),
+    "ITEM_TRANSFER": ("transfer_out", "transfer_in"),
+    "ITEM_ADJUSTMENT": ("stock_count",),
+    "CUSTOMER": ("customer",),
 }
-"""Type of event to the type of our document; a transfer is read again instead, since it may be inbound."""
+"""Type of event to the types of our documents; a transfer is read as well, since it may be inbound."""
 ADDRESS_HEADER = "x-client-address"
 """Set by our own web service to the address that the delivery came from."""
 
@@ -82,17 +83,17 @@ class Webhooks:
         found = types.get(event.type)
         return [] if found is None else [Key(found, event.entity_id)]
 
-    def about_booked(self, event: EventSeen) -> Key | None:
-        """Return type and id of a document of the shop that is booked here and that an event deletes.
+    def about_booked(self, event: EventSeen) -> list[Key]:
+        """Return types and id of a document of the shop that is booked here and that an event deletes.
 
         Receipts that we deleted ourselves, to make them anew, are not meant.
         """
-        kind = _BOOKED.get(event.type)
-        if kind is None or not was_deleted(event) or self._is_foreign(event):
-            return None
-        if kind == "payment" and was_ours_to_delete(self._memory, event.entity_id):
-            return None
-        return Key(kind, event.entity_id)
+        kinds = _BOOKED.get(event.type, ())
+        if not kinds or not was_deleted(event) or self._is_foreign(event):
+            return []
+        if "payment" in kinds and was_ours_to_delete(self._memory, event.entity_id):
+            return []
+        return [Key(kind, event.entity_id) for kind in kinds]
 
     def masters_of(self, event: EventSeen) -> list[Key]:
         """Return the item of the shop whose record an event says was changed.

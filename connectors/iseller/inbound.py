@@ -49,7 +49,8 @@ def _is_of(row: Row, options: Options, job: Job, outlet: str) -> bool:
 
 
 def _mark(options: Options, job: Job) -> str:
-    return f"{options.transfer_tags[0]}:{job.document.type}:{job.document.source_id}"
+    """Return the tag of a document; without commas, which part tags."""
+    return f"{options.transfer_tags[0]}:{job.document.type}:{job.document.source_id}".replace(",", " ")
 
 
 def send(calls: Calls, options: Options, job: Job) -> Booked:

@@ -21,9 +21,9 @@ The totals of a sale agree when quantities times prices, less the discounts of t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from clientsync.commerce.documents import Key, Received
@@ -95,25 +95,72 @@ class Line:
             unit=text(row, "unit_of_measurement", "unit"),
         )
 
-    def named(self, quantity: Decimal | None = None) -> dict[str, Any]:
-        """Return what every line of a payload holds, and the price."""
+    def payload(self) -> dict[str, Any]:
+        """Return the line of a sale or return."""
         return {
             "sku": self.sku,
             "product_id": self.product_id,
             "name": self.name,
-            "quantity": decimal_text(self.quantity if quantity is None else quantity),
+            "quantity": decimal_text(self.quantity),
             "unit_price": decimal_text(self.price),
-        }
-
-    def payload(self) -> dict[str, Any]:
-        """Return the line of a sale."""
-        return {
-            **self.named(),
             "discount": decimal_text(self.discount),
             "tax": decimal_text(self.tax),
             "tax_code": self.tax_code,
             "unit": self.unit,
         }
+
+
+class _Kept:
+    """What the customer keeps of the lines of an order, while one return after the other is taken from it."""
+
+    def __init__(self, lines: tuple[Line, ...]) -> None:
+        self._sold = lines
+        self._left = list(lines)
+
+    def take(self, row: Row, quantity: Decimal) -> list[Line]:
+        """Return what comes back of the lines that a row means; empty when the order has no such line.
+
+        Discount and tax go with the quantity; whoever takes the last of a line gets what is left of them. A line of
+        which just so much is left is meant before others of the same product. What comes back beyond all that was
+        sold has neither.
+        """
+        meant = [place for place, line in enumerate(self._sold) if _is_of(line, row)]
+        found = []
+        for place in sorted(meant, key=lambda one: self._left[one].quantity != quantity):
+            taken = min(quantity, self._left[place].quantity)
+            if taken > 0:
+                found.append(self._part(place, taken))
+                quantity -= taken
+        if meant and (quantity > 0 or not found):
+            none = Decimal(0)
+            found.append(replace(self._sold[meant[0]], quantity=quantity, discount=none, tax=none))
+        return found
+
+    def rest(self) -> list[Line]:
+        """Return what is left of all lines."""
+        return [line for line in self._left if line.quantity]
+
+    def _part(self, place: int, quantity: Decimal) -> Line:
+        sold, left = self._sold[place], self._left[place]
+        part = left
+        if quantity != left.quantity:
+            share = quantity / sold.quantity
+            discount, tax = (_shared(whole, share) for whole in (sold.discount, sold.tax))
+            part = replace(left, quantity=quantity, discount=discount, tax=tax)
+        self._left[place] = replace(
+            left,
+            quantity=left.quantity - part.quantity,
+            discount=left.discount - part.discount,
+            tax=left.tax - part.tax,
+        )
+        return part
+
+
+def _shared(whole: Decimal, share: Decimal) -> Decimal:
+    """Return a share of an amount, with as many decimals as the amount has."""
+    exponent = whole.as_tuple().exponent
+    places = min(exponent, 0) if isinstance(exponent, int) else 0
+    return (whole * share).quantize(Decimal(1).scaleb(places), ROUND_HALF_UP)
 
 
 @dataclass(frozen=True)
@@ -179,8 +226,9 @@ def documents_of(row: Row, options: Options, hours: int) -> list[Received]:
     if row.get("order_details") is None and not order.is_taken_back:
         raise lacks(_ORDER, "order_details")
     found = [customer_of(row, order.sold_at)] if order.customer_id else []
-    paid, returned = _payments(order), _returns(order)
-    return [*found, _sale(order, paid), *paid, *returned, *_void(order, returned)]
+    kept = _Kept(order.lines)
+    paid, returned = _payments(order), _returns(order, kept)
+    return [*found, _sale(order, paid), *paid, *returned, *_void(order, returned, kept)]
 
 
 def customer_of(row: Row, at: datetime) -> Received:
@@ -320,6 +368,8 @@ def _return(
         "outlet": order.outlet,
         "customer": order.customer_id,
         "lines": lines,
+        "tax_inclusive": flag(order.row, "tax_inclusive"),
+        "tax": decimal_text(sum((Decimal(line.get("tax", "0")) for line in lines), Decimal(0))),
         "total": decimal_text(total),
         "is_void": tail == "void",
     }
@@ -335,7 +385,7 @@ def _return(
     )
 
 
-def _returns(order: Order) -> list[Received]:
+def _returns(order: Order, kept: _Kept) -> list[Received]:
     """Return the refunds. They have no id, so they are counted from 1 in the order of their moments."""
     dated = [
         (need_moment(one, _REFUND, "refund_date", order.hours), one)
@@ -345,23 +395,23 @@ def _returns(order: Order) -> list[Received]:
     for number, (at, row) in enumerate(sorted(dated, key=lambda pair: pair[0]), start=1):
         total = need_amount(row, _REFUND, "refund_amount")
         tail = id_text(row, "refund_id") or str(number)
-        found.append(_return(order, tail, f"R{number}", at, _returned_lines(order, row), total))
+        found.append(_return(order, tail, f"R{number}", at, _returned_lines(order, row, kept), total))
     return found
 
 
-def _returned_lines(order: Order, row: Row) -> list[dict[str, Any]]:
+def _returned_lines(order: Order, row: Row, kept: _Kept) -> list[dict[str, Any]]:
     """Return the lines of a refund: the units that came back, or what was paid back when those are parts of it.
 
     Of a composite product the parts come back, which the sale does not know.
     """
     units, details = (rows_in(row, _REFUND, name) for name in ("units_returned", "refund_details"))
-    is_known = all(_sold_line(order, one) is not None for one in units)
+    is_known = all(any(_is_of(line, one) for line in order.lines) for one in units)
     lines = []
     for one in units if (units and is_known) or not details else details:
         quantity = need_amount(one, _REFUND, "stock" if one.get("quantity") is None else "quantity")
-        sold = _sold_line(order, one)
-        if sold is not None:
-            lines.append(sold.named(quantity))
+        back = kept.take(one, quantity)
+        if back:
+            lines += [line.payload() for line in back]
             continue
         sku, product_id = text(one, "sku"), id_text(one, "product_id")
         lines.append(
@@ -376,30 +426,17 @@ def _returned_lines(order: Order, row: Row) -> list[dict[str, Any]]:
     return lines
 
 
-def _sold_line(order: Order, row: Row) -> Line | None:
+def _is_of(line: Line, row: Row) -> bool:
+    """Whether a row of a refund means the product of a line."""
     product_id, sku = id_text(row, "product_id"), text(row, "sku")
-    for line in order.lines:
-        if (product_id and line.product_id == product_id) or (sku and line.sku == sku):
-            return line
-    return None
+    return bool((product_id and line.product_id == product_id) or (sku and line.sku == sku))
 
 
-def _void(order: Order, returned: list[Received]) -> list[Received]:
+def _void(order: Order, returned: list[Received], kept: _Kept) -> list[Received]:
     """Return the return of all that was not returned before, if the order was taken back."""
     if not order.is_taken_back:
         return []
-    back: dict[tuple[str, str], Decimal] = {}
-    for one in returned:
-        for line in one.payload["lines"]:
-            name = (line["product_id"], line["sku"])
-            back[name] = back.get(name, Decimal(0)) + Decimal(line["quantity"])
-    lines = []
-    for sold in order.lines:
-        taken = min(back.get((sold.product_id, sold.sku), Decimal(0)), sold.quantity)
-        if taken:
-            back[(sold.product_id, sold.sku)] -= taken
-        if sold.quantity != taken:
-            lines.append(sold.named(sold.quantity - taken))
+    lines = [line.payload() for line in kept.rest()]
     total = order.total - sum((Decimal(one.payload["total"]) for one in returned), Decimal(0))
     at = moment(order.row, _ORDER, "cancel_date", order.hours) or order.closed_at or order.sold_at
     return [_return(order, "void", "VOID", at, lines, total)] if lines else []

@@ -161,9 +161,9 @@ class Iseller:
         """Return the documents of the shop that an event says were changed; empty when it is of no concern."""
         return webhooks.keys_of(event)
 
-    def about_booked(self, event: EventSeen) -> Key | None:
+    def about_booked(self, event: EventSeen) -> list[Key]:
         """Return nothing: the shop sends no events of transfers, and those are all that is booked in it."""
-        return None
+        return []
 
     def masters_of(self, event: EventSeen) -> list[Key]:
         """Return nothing: items and customers of the accounting are not booked in the shop."""

@@ -115,7 +115,7 @@ def test_goods_for_two_warehouses_are_two_documents_that_keep_their_ids(world: W
     accounting = world.open()
     found = accounting.fetch(Key("goods_receipt", target_id))
     assert [(one.source_id, one.lane) for one in found] == [
-        (target_id, "Gudang Utama"),
+        (f"{target_id}|Gudang Utama", "Gudang Utama"),
         (f"{target_id}|Toko Malioboro", "Toko Malioboro"),
     ]
     assert accounting.fetch(found[1].key) == found

@@ -5,23 +5,29 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import httpx
 import pytest
 from sqlalchemy import select
 
+from clientsync.commerce.documents import Page
 from clientsync.commerce.events import EVENTS
 from clientsync.commerce.intake import INBOUND, LARGEST
+from clientsync.commerce.systems import EventSeen
 from clientsync.config import CommerceSettings
 from clientsync.database import open_engine
+from clientsync.errors import ContractChanged
+from clientsync.service import running
 from clientsync.service.app import app_of
 from clientsync.service.running import Served
 from deployments.commerce import NAME, WEBHOOK_PATH
 from tests.support.commerce_service import Place, commerce_place
-from tests.support.commerce_world import CommerceWorld
+from tests.support.commerce_world import CommerceWorld, file_world
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -152,3 +158,52 @@ def test_an_answer_of_success_means_that_the_webhook_is_stored() -> None:
     assert _post(_served(world)).status_code == 200
     with world.engine.connect() as connection:
         assert connection.execute(select(EVENTS.c.entity_id)).scalars().all() == ["s1"]
+
+
+@pytest.mark.parametrize("error", [ContractChanged("The renewal gave no day."), KeyError("renewal")])
+def test_a_webhook_that_is_not_renewed_is_told_and_keeps_no_sweep_from_being_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    world, asked = file_world(tmp_path), threading.Event()
+
+    def renew() -> date:
+        raise error
+
+    def missed(*_: object) -> list[EventSeen]:
+        asked.set()
+        return []
+
+    monkeypatch.setattr(world.accounting, "renew_webhook", renew)
+    monkeypatch.setattr(world.accounting, "missed", missed)
+    (served,) = _served(world).values()
+    served.start()
+    try:
+        assert asked.wait(20)
+        assert (
+            "renewal" in served.failing["webhook renewal"] or "KeyError" in served.failing["webhook renewal"]
+        )
+        assert set(served.failing) == {"webhook renewal"}
+    finally:
+        served.stop()
+        world.engine.dispose()
+
+
+def test_a_clock_that_begins_anew_reads_no_sooner_than_it_would_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = file_world(tmp_path)
+    tries: list[object] = []
+
+    def changed(*asked: object) -> Iterator[Page]:
+        tries.append(asked)
+        raise KeyError("defect")
+
+    monkeypatch.setattr(running, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(world.shop, "changed", changed)
+    (served,) = _served(world).values()
+    served.start()
+    served._stop.wait(1.0)
+    served.stop()
+    world.engine.dispose()
+    assert len(tries) == 1
+    assert "KeyError" in served.failing["clock"]

@@ -286,6 +286,17 @@ def test_numbers_of_different_documents_differ_and_depend_on_nothing_that_can_be
     assert [outlet_in(one) for one in ("IS-MLB-3-4", "IRT-KLU-3", "SI.2026")] == ["MLB", "KLU", ""]
 
 
+def test_what_is_booked_keeps_its_number_and_what_is_not_has_that_of_its_first_outlet() -> None:
+    moved = {"reference": "#1", "outlet": "MLB2", "number_outlet": "MLB"}
+    booked = Booked("5", "IS-OLD-1")
+    assert number_of(Document(1, "sale", "s", "#1", AT, moved)) == "IS-MLB-1"
+    assert number_of(Document(1, "payment", "p", "#1", AT, moved)) == "IR-MLB-1-p"
+    assert number_of(Document(1, "sale_return", "r", "#1", AT, moved)) == "IRT-MLB-1-r"
+    assert number_of(Document(1, "sale", "s", "#1", AT, moved, booked=booked)) == "IS-OLD-1"
+    assert number_of(Document(1, "sale", "s", "#1", AT, moved, booked=Booked("5", ""))) == "IS-MLB-1"
+    assert number_of(Document(1, "customer", "c", "C", AT, {}, booked=Booked("5", "C.1"))) == ""
+
+
 def test_a_customer_is_the_same_when_name_or_phone_is_and_else_somebody_else() -> None:
     there = {"name": "Siti  Rahma", "mobilePhone": "+62 812-3456"}
     assert is_same_customer({"name": "siti rahma", "phone": "0899"}, there)

@@ -119,7 +119,7 @@ def _check_words(
     through = known[verdict.blocker].title if verdict.blocker != verdict.root else ""
     own = found[verdict.root].reason.text if verdict.root in found else root.reason.text
     if root.state is State.EXPECTED:
-        assert verdict.reason == reasons.needs_not_received(root.title, through)
+        assert verdict.reason == reasons.needs_not_received(root.title, through, root.reason.text)
     elif _is_broken(known, in_circle, verdict.root):
         assert verdict.reason == reasons.needs_failed(root.title, own, through)
     else:

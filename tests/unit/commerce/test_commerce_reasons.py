@@ -91,6 +91,11 @@ SENTENCES: dict[str, tuple[Reason, str, str]] = {
         "needs_not_received",
         "waits for transfer-out TO-12, never received from the source",
     ),
+    "what it needs could not be read": (
+        reasons.needs_not_received("customer C-1", "", "The shop is away."),
+        "needs_not_received",
+        "waits for customer C-1, not received yet, asked for again: The shop is away.",
+    ),
     "what it needs never came, far away": (
         reasons.needs_not_received("customer C-1", "sale 3340-1"),
         "needs_not_received",

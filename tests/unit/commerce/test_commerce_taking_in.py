@@ -542,3 +542,83 @@ def test_a_booked_sale_whose_correction_was_refused_and_that_is_then_voided_is_t
     assert sale.key in world.accounting.booked
     assert world.row("sale", "s1").state != State.SUPERSEDED, "it is in the books"
     assert state(world, void)[0] != State.SUPERSEDED
+
+
+# another code of an outlet
+
+
+def test_the_outlet_in_a_number_is_the_first_that_a_sale_had_and_is_no_change_of_it() -> None:
+    world = CommerceWorld()
+    sale = world.add("sale", "s1", payload={"outlet": "KMG", "reference": "1"}, lane="KMG")
+    world.arrive(sale)
+    moved = world.change(sale, payload={"outlet": "KMG2"})
+    payment = world.add(
+        "payment", "p1", needs=[sale.key], payload={"sale": "s1", "outlet": "KMG2", "reference": "1"}
+    )
+    world.arrive(moved, payment)
+    assert world.row("sale", "s1").payload["number_outlet"] == "KMG"
+    assert world.row("payment", "p1").payload["number_outlet"] == "KMG"
+    revision = world.row("sale", "s1").revision
+    world.arrive(moved, payment)
+    assert world.row("sale", "s1").revision == revision
+    world.arrive(world.change(moved, payload={"outlet": "KMG3"}))
+    assert world.row("sale", "s1").payload["number_outlet"] == "KMG"
+    world.arrive(world.change(moved, payload={"outlet": "KMG"}))
+    assert "number_outlet" not in world.row("sale", "s1").payload
+
+
+# taken back after a failure
+
+
+def test_a_sale_that_failed_and_is_withdrawn_is_looked_up_and_its_payment_goes_with_it() -> None:
+    world = CommerceWorld()
+    sale = world.add("sale", "s1", is_broken=True)
+    payment = world.add("payment", "p1", needs=[sale.key])
+    world.arrive(sale, payment)
+    world.work()
+    assert state(world, sale) == (State.FAILED, "no_sku")
+    looks = world.accounting.looks
+    world.arrive(world.change(sale, is_withdrawn=True))
+    world.work()
+    assert world.accounting.looks == looks + 1
+    assert {State(row.state) for row in world.rows()} == {State.SUPERSEDED}
+    assert world.accounting.booked == {}
+
+
+# a need that cannot be read for a while
+
+
+def test_a_need_that_cannot_be_read_for_a_while_is_asked_for_ever_later_and_says_why() -> None:
+    world = CommerceWorld()
+    customer = world.add("customer", "c1")
+    sale = world.add("sale", "s1", needs=[customer.key])
+    world.arrive(sale)
+    tries: list[Key] = []
+    world.shop.on_fetch = tries.append
+    waits = []
+    for _ in range(4):
+        world.shop.errors = [SourceUnavailable("The shop is closed.")]
+        world.turn()
+        assert world.shop.errors == []
+        assert "closed" in world.row("sale", "s1").reason
+        due = world.row("customer", "c1").eligible_at
+        waits.append((due - world.at).total_seconds())
+        world.turn()
+        assert tries == []
+        world.at = due
+    assert waits == [2, 4, 8, 16]
+    world.turn()
+    assert tries == [customer.key]
+    assert state(world, sale) == (State.SUCCESS, "")
+
+
+def test_a_refresh_asks_at_once_for_a_need_that_could_not_be_read() -> None:
+    world = CommerceWorld()
+    customer = world.add("customer", "c1")
+    sale = world.add("sale", "s1", needs=[customer.key])
+    world.arrive(sale)
+    world.shop.errors = [SourceUnavailable("The shop is closed.")]
+    world.turn()
+    deciding.refresh(world.of, None, actor="asha")
+    world.turn()
+    assert state(world, sale) == (State.SUCCESS, "")

@@ -227,6 +227,46 @@ def test_a_void_after_a_refund_returns_only_the_rest() -> None:
     assert Decimal(void.payload["total"]) == order.total - order.refunds[0].amount
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.booleans())
+def test_what_comes_back_piece_by_piece_has_the_discounts_and_taxes_of_what_was_sold(
+    seed: int, is_voided: bool
+) -> None:
+    shop = Shop(seed=seed)
+    first, second = list(shop.products)[:2]
+    order_id = shop.sell(lines=[(first, 3), (second, 2), (first, 4)])
+    for units in ({0: 1}, {2: 2, 1: 1}, {0: 2}, *([] if is_voided else [{1: 1, 2: 2}])):
+        shop.refund(order_id, units=units)
+    if is_voided:
+        shop.void(order_id)
+    documents = made(shop, order_id)
+    (sale,) = documents["sale"]
+    for name in ("quantity", "discount", "tax"):
+        assert sum(
+            Decimal(line[name]) for one in documents["sale_return"] for line in one.payload["lines"]
+        ) == sum(Decimal(line[name]) for line in sale.payload["lines"])
+    for one in documents["sale_return"]:
+        assert one.payload["tax_inclusive"] == sale.payload["tax_inclusive"]
+        assert Decimal(one.payload["tax"]) == sum(Decimal(line["tax"]) for line in one.payload["lines"])
+        codes = {line["tax_code"] for line in one.payload["lines"]}
+        assert codes <= {line["tax_code"] for line in sale.payload["lines"]}
+
+
+def test_units_that_come_back_are_those_of_the_line_of_which_just_so_many_are_left() -> None:
+    shop = Shop()
+    product = next(iter(shop.products))
+    order_id = shop.sell(lines=[(product, 2), (product, 3)])
+    shop.orders[order_id].lines[1].price = Decimal(50)
+    shop.refund(order_id, units={1: 3})
+    (back,) = made(shop, order_id)["sale_return"]
+    assert [(line["quantity"], line["unit_price"]) for line in back.payload["lines"]] == [("3", "50")]
+    row = row_of(shop, order_id)
+    row["refunded_orders"][0]["units_returned"][0]["stock"] = 7
+    (back,) = [one for one in documents_of(row, Options(), HOURS) if one.type == "sale_return"]
+    assert [line["quantity"] for line in back.payload["lines"]] == ["2", "3", "2"]
+    assert back.payload["lines"][2]["tax"] == back.payload["lines"][2]["discount"] == "0"
+
+
 def test_parts_of_a_composite_come_back_as_what_was_sold() -> None:
     shop = Shop()
     order_id = shop.sell()
