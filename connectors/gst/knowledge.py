@@ -1,21 +1,15 @@
-"""What the warehouse holds of a client, read when a rule first looks at it, so that little must be asked again.
-
-Invariant: only rows that stand (not removed) are knowledge, so a rule never rests on what the portal took back.
-"""
+"""What the warehouse holds of a taxpayer, for rules that decide what need not be asked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
-from clientsync.database import reading
 from clientsync.spec.module import TableSpec
-from clientsync.warehouse.schema import warehouse_table
 from connectors.gst import notices
-
-_TABLES: Mapping[str, TableSpec] = {notices.LISTED: notices.NOTICES, notices.DETAILED: notices.DETAILS}
+from connectors.known_rows import KnownRows
 
 
 def known(engine: Engine, client_id: str) -> Mapping[str, Any]:
@@ -27,27 +21,17 @@ def known(engine: Engine, client_id: str) -> Mapping[str, Any]:
     Raises:
         WarehouseError: when a value is read and the database cannot be.
     """
-    return _Knowledge(engine, client_id)
+    return KnownRows(engine, client_id, _READERS)
 
 
-class _Knowledge(Mapping[str, Any]):
-    def __init__(self, engine: Engine, client_id: str) -> None:
-        self._engine = engine
-        self._client_id = client_id
-        self._read: dict[str, frozenset[tuple[Any, ...]]] = {}
+def _notices_of(table: TableSpec) -> Callable[[KnownRows], frozenset[tuple[Any, ...]]]:
+    return lambda of: frozenset(
+        (row["reference"], row["arn"], row["issued_on"])
+        for row in of.rows(table, "reference", "arn", "issued_on")
+    )
 
-    def __getitem__(self, name: str) -> frozenset[tuple[Any, ...]]:
-        if name not in self._read:
-            core = warehouse_table(_TABLES[name]).core
-            statement = select(core.c.reference, core.c.arn, core.c.issued_on).where(
-                core.c.client_id == self._client_id, core.c.removed_at.is_(None)
-            )
-            with reading(self._engine) as connection:
-                self._read[name] = frozenset(tuple(row) for row in connection.execute(statement))
-        return self._read[name]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(_TABLES)
-
-    def __len__(self) -> int:
-        return len(_TABLES)
+_READERS = {
+    notices.LISTED: _notices_of(notices.NOTICES),
+    notices.DETAILED: _notices_of(notices.DETAILS),
+}

@@ -1,17 +1,13 @@
-"""What the warehouse holds of a deductor, read when a rule first looks at it, so that little must be asked again.
-
-Invariant: only rows that stand (not removed) are knowledge, so a rule never rests on what the portal took back.
-"""
+"""What the warehouse holds of a deductor, for rules that decide what need not be asked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Engine, Table, select
+from sqlalchemy import Engine
 
-from clientsync.database import reading
-from clientsync.warehouse.schema import warehouse_table
+from connectors.known_rows import KnownRows
 from connectors.tds import certificates, challans, notices, receipts, return_summary, unconsumed_challans
 from connectors.tds.statement_rows import FILE_DEDUCTEE
 
@@ -28,69 +24,37 @@ def known(engine: Engine, client_id: str) -> Mapping[str, Any]:
     Raises:
         WarehouseError: when a value is read and the database cannot be.
     """
-    return _Knowledge(engine, client_id)
+    return KnownRows(engine, client_id, _READERS)
 
 
-class _Knowledge(Mapping[str, Any]):
-    def __init__(self, engine: Engine, client_id: str) -> None:
-        self._engine = engine
-        self._client_id = client_id
-        self._read: dict[str, Any] = {}
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._read:
-            self._read[name] = _READERS[name](self)
-        return self._read[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_READERS)
-
-    def __len__(self) -> int:
-        return len(_READERS)
-
-    def rows(self, table: Table, *columns: str) -> list[dict[str, Any]]:
-        """Return the standing rows of the client."""
-        statement = select(*(table.c[name] for name in columns)).where(
-            table.c.client_id == self._client_id, table.c.removed_at.is_(None)
-        )
-        with reading(self._engine) as connection:
-            return [dict(row) for row in connection.execute(statement).mappings()]
-
-
-def _challans(of: _Knowledge) -> list[dict[str, Any]]:
-    table = warehouse_table(challans.CHALLANS).core
+def _challans(of: KnownRows) -> list[dict[str, Any]]:
+    table = challans.CHALLANS
     return of.rows(table, "bsr", "serial", "deposited_on", "amount_paise", "act")
 
 
-def _details(of: _Knowledge) -> set[str]:
-    return {row["cin"] for row in of.rows(warehouse_table(challans.DETAILS).core, "cin")}
+def _details(of: KnownRows) -> set[str]:
+    return {row["cin"] for row in of.rows(challans.DETAILS, "cin")}
 
 
-def _consumption(of: _Knowledge) -> dict[tuple[Any, ...], dict[str, Any]]:
-    table = warehouse_table(unconsumed_challans.TOTALS).core
+def _consumption(of: KnownRows) -> dict[tuple[Any, ...], dict[str, Any]]:
+    table = unconsumed_challans.TOTALS
     rows = of.rows(table, "bsr", "serial", "deposited_on", "available_paise", "status")
     return {(row["bsr"], row["serial"], row["deposited_on"]): row for row in rows}
 
 
-def _statements(of: _Knowledge) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    table = warehouse_table(return_summary.STATEMENTS).core
+def _statements(of: KnownRows) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    table = return_summary.STATEMENTS
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in of.rows(table, "period", "form", "token", "kind", "status", "filed_on", "processed_on"):
         found.setdefault((row["period"], row["form"]), []).append(row)
     return found
 
 
-def _certificates(of: _Knowledge) -> list[dict[str, Any]]:
+def _certificates(of: KnownRows) -> list[dict[str, Any]]:
     """List every certificate whose deductee is known, those that TRACES itself has verified last, so that they win."""
-    registered = of.rows(
-        warehouse_table(receipts.REGISTER_TABLE).core, "certificate_number", "act", "year", "pan"
-    )
-    used = of.rows(
-        warehouse_table(FILE_DEDUCTEE).core, "certificate_number", "act", "period", "pan", "is_pan_missing"
-    )
-    verified = of.rows(
-        warehouse_table(certificates.CERTIFICATES).core, "number", "act", "year", "pan", "verified_on"
-    )
+    registered = of.rows(receipts.REGISTER_TABLE, "certificate_number", "act", "year", "pan")
+    used = of.rows(FILE_DEDUCTEE, "certificate_number", "act", "period", "pan", "is_pan_missing")
+    verified = of.rows(certificates.CERTIFICATES, "number", "act", "year", "pan", "verified_on")
     return [
         *({**row, "number": row["certificate_number"], "source": "register"} for row in registered),
         *(
@@ -108,20 +72,20 @@ def _certificates(of: _Knowledge) -> list[dict[str, Any]]:
     ]
 
 
-def _notices(of: _Knowledge) -> set[str]:
-    return {row["number"] for row in of.rows(warehouse_table(certificates.NOTICES).core, "number")}
+def _notices(of: KnownRows) -> set[str]:
+    return {row["number"] for row in of.rows(certificates.NOTICES, "number")}
 
 
-def _statuses(of: _Knowledge) -> list[dict[str, Any]]:
-    table = warehouse_table(unconsumed_challans.STATUSES).core
+def _statuses(of: KnownRows) -> list[dict[str, Any]]:
+    table = unconsumed_challans.STATUSES
     return of.rows(table, "bsr", "serial", "deposited_on", "status", "is_claimed")
 
 
-def _requests(of: _Knowledge) -> list[dict[str, Any]]:
-    return of.rows(warehouse_table(notices.REQUESTS).core, "section", "status")
+def _requests(of: KnownRows) -> list[dict[str, Any]]:
+    return of.rows(notices.REQUESTS, "section", "status")
 
 
-_READERS: dict[str, Callable[[_Knowledge], Any]] = {
+_READERS: dict[str, Callable[[KnownRows], Any]] = {
     "challans": _challans,
     "details": _details,
     "consumption": _consumption,
