@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 from clientsync.commerce import store
 from clientsync.commerce.connected import DIRECTIONS, SYSTEMS, Commerce
 from clientsync.commerce.deciding import describe
-from clientsync.commerce.documents import DONE, SHOWN_AS, TYPES, State, title_of
+from clientsync.commerce.documents import DONE, PART, SHOWN_AS, TYPES, State, title_of
 from clientsync.commerce.events import EVENTS
 from clientsync.commerce.intake import INBOUND
 from clientsync.commerce.store import ATTEMPTS, CHOICES, CONNECTIONS, DOCS, NEEDS
@@ -280,7 +280,15 @@ def event_details(of: Commerce, event_id: int) -> dict[str, Any]:
             select(INBOUND).where(INBOUND.c.inbound_id == row.inbound_id)
         ).one_or_none()
         documents_ = connection.execute(
-            select(DOCS).where(DOCS.c.connection == of.name, DOCS.c.source_id == row.entity_id)
+            select(DOCS)
+            .where(
+                DOCS.c.connection == of.name,
+                or_(
+                    DOCS.c.source_id == row.entity_id,
+                    DOCS.c.source_id.startswith(f"{row.entity_id}{PART}", autoescape=True),
+                ),
+            )
+            .order_by(DOCS.c.doc_id)
         ).all()
         shut = of_connection(connection, of)
     return {
