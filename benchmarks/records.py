@@ -26,7 +26,7 @@ from clientsync.records import running
 from clientsync.records.entities import CUSTOMERS
 from clientsync.records.executing import RecordSet
 from clientsync.records.planning import Link, Listing, Record, hash_of, plan
-from clientsync.records.sides import Listed
+from clientsync.records.sides import ACTIONS, Listed
 from clientsync.records.store import LINKS
 from clientsync.records.suggesting import suggest
 
@@ -109,7 +109,7 @@ def _values(number: int, city: str = "") -> dict[str, str]:
 class _Kept:
     """A side that holds what it is given."""
 
-    actions: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ACTIONS
     region = "IN"
     scope = "all"
     fields = tuple(one.name for one in CUSTOMERS.fields)
