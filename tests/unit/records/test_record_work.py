@@ -293,14 +293,14 @@ def test_what_is_asked_wrongly_is_refused_with_what_is_valid(world: RecordWorld)
 def test_a_long_run_keeps_its_turn_and_a_second_one_is_refused_all_the_while(
     world: RecordWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(running, "LEASE_SECONDS", 1.5)  # five steps are longer, one is far shorter
     for number in range(1, 6):
         world.a.put(number=str(number), name=f"Asha {number}")
     running.preview(world.set, actor="asha")
     refused = []
 
     def slowly(done: int, all_: int) -> None:
-        time.sleep(0.2)
+        time.sleep(0.4)
         with pytest.raises(AlreadyRunning):
             running.run(world.set, actor="bela")
         refused.append(done)
