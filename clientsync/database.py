@@ -43,6 +43,7 @@ from clientsync.errors import (
     IntegrityBroken,
     InvalidInput,
     OutOfSpace,
+    StatementRefused,
     WarehouseError,
     WarehouseUnavailable,
 )
@@ -224,7 +225,7 @@ def typed_error(error: BaseException) -> WarehouseError:
         return WarehouseUnavailable(f"The warehouse cannot be reached ({name}).")
     if name == "OperationalError":
         return WarehouseUnavailable("The warehouse cannot be reached (no connection).")
-    return WarehouseError(f"The database refused a statement ({name}).")
+    return StatementRefused(f"The database refused a statement ({name}).")
 
 
 def copy_rows(

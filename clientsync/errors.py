@@ -15,7 +15,7 @@
     ├ RowError               quarantine that row, go on                 RowInvalid
     ├ SuspectData            a person decides                           IdentityMismatch TotalsDisagree
     │                                                                   SourceSuddenlyEmpty TooManyBadRows
-    ├ WarehouseError         WarehouseUnavailable OutOfSpace IntegrityBroken
+    ├ WarehouseError         WarehouseUnavailable OutOfSpace IntegrityBroken StatementRefused
     ├ NotAllowed ExchangeRefused SideRefused BookingRefused             a person, a node, a record, a document
     └ RunSignal              not failures                               StopRequested LeaseLost AlreadyRunning
 
@@ -527,6 +527,12 @@ class IntegrityBroken(WarehouseError):
     """The database refused rows that every check had passed."""
 
     code = "INTEGRITY_BROKEN"
+
+
+class StatementRefused(WarehouseError):
+    """The database refused a statement: a value or a table is not as it expects them."""
+
+    code = "STATEMENT_REFUSED"
 
 
 class RunSignal(SyncError):

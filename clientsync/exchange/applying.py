@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
 
 from clientsync.database import among, insert_rows
-from clientsync.errors import InvalidInput, OutOfSpace, WarehouseError, WarehouseUnavailable
+from clientsync.errors import IntegrityBroken, InvalidInput, StatementRefused, WarehouseError
 from clientsync.exchange import tables as t
 from clientsync.exchange.catalogue import DocType, DocumentRefused, Key
 from clientsync.exchange.documents import Document
@@ -26,11 +26,14 @@ from clientsync.exchange.stored import document_of
 OPEN = ("RECEIVED", "BLOCKED", "QUARANTINED")
 _SOFTWARE = ("SCHEMA", "UNKNOWN_TYPE")
 """What a later version of this software may read: documents that are held for it are tried at every sync."""
-_CONSTRAINTS = (IntegrityError, DataError, ProgrammingError, InterfaceError, WarehouseError, ArithmeticError)
+_CONSTRAINTS = (
+    IntegrityError, DataError, ProgrammingError, InterfaceError, IntegrityBroken, StatementRefused, ArithmeticError,
+)  # fmt: skip
 REFUSALS = (DocumentRefused, *_CONSTRAINTS, InvalidInput, ValueError, LookupError, TypeError, AttributeError)
-"""What a document of odd values may raise on its way into the tables; drivers refuse some of them without a state."""
-AWAY = (WarehouseUnavailable, OutOfSpace)
-"""Those of ``REFUSALS`` that no document is to blame for; they are raised on, and the next sync tries again."""
+"""What a document of odd values may raise on its way into the tables; drivers refuse some of them without a state.
+
+A database that cannot be reached or is full is none of them: no document is to blame, and the next sync tries again.
+"""
 
 
 @dataclass
@@ -107,8 +110,6 @@ def apply(node: Node, lease: Lease) -> Counter[str]:
     for peer in peers:
         try:
             _apply_all(node, lease, peer, counts)
-        except AWAY:
-            raise
         except REFUSALS as error:
             _tell(node, lease, peer, error)
     return counts
@@ -160,8 +161,6 @@ def _apply_peer(node: Node, lease: Lease, peer: str) -> Counter[str]:
         before = dict(held)
         try:
             found = _whole(node, lease, peer, epoch, seq, held)
-        except AWAY:
-            raise
         except REFUSALS:
             held.clear()
             held.update(before)
@@ -200,8 +199,6 @@ def _one_by_one(
                 try:
                     with connection.begin_nested():
                         kind.adapter.apply(connection, [(one.document, kind.current(one.document))])
-                except AWAY:
-                    raise
                 except REFUSALS as error:
                     known.marks, known.versions = marks, versions
                     code, words = why(error)
@@ -442,11 +439,10 @@ def _before(row: Any) -> tuple[str, str, str]:
     return row.state, row.code, row.blocked_by
 
 
-def see(connection: Connection, peer: str, documents: Iterable[Document]) -> None:
+def see(connection: Connection, peer: str, documents: Sequence[Document]) -> None:
     """Note the newest versions of objects of a sender."""
-    newest = list(documents)
     wanted: dict[str, set[str]] = defaultdict(set)
-    for one in newest:
+    for one in documents:
         wanted[one.doc_type].add(one.key)
     there: set[Key] = set()
     for doc_type, keys in wanted.items():
@@ -456,7 +452,7 @@ def see(connection: Connection, peer: str, documents: Iterable[Document]) -> Non
             )
         )
         there |= {(doc_type, key) for key in rows.scalars()}
-    _note_versions(connection, peer, newest, there)
+    _note_versions(connection, peer, documents, there)
 
 
 def _note_versions(connection: Connection, peer: str, documents: Iterable[Document], there: Set[Key]) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from clientsync.database import insert_rows
 from clientsync.exchange import tables as t
-from clientsync.exchange.applying import AWAY, OPEN, REFUSALS, applied_at_once, why
+from clientsync.exchange.applying import OPEN, REFUSALS, applied_at_once, why
 from clientsync.exchange.envelopes import Batch, EnvelopeBroken, Opened, opened
 from clientsync.exchange.mailbox import Mailbox
 from clientsync.exchange.nodes import Lease, Node, moment, note_error, peers_of
@@ -140,8 +140,6 @@ def receive(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) ->
                 else:
                     _take(node, lease, batch, found)
                     stuck.add(batch.sender)
-            except AWAY:
-                raise
             except REFUSALS as error:
                 broken.add(batch.sender)
                 words = f"this database does not take batch {batch.seq}: {why(error)[1]}"
@@ -203,8 +201,6 @@ def _take_applied(node: Node, lease: Lease, batch: Batch, found: Opened) -> bool
             if not applied_at_once(node, connection, batch.sender, found.documents, found.before):
                 raise _NotAtOnce
             _keep(connection, batch, found, at, state="APPLIED", settled_at=at)
-    except AWAY:
-        raise
     except (_NotAtOnce, *REFUSALS):
         return False
     return True

@@ -19,7 +19,7 @@ from clientsync.database import reading
 from clientsync.errors import ExchangeRefused, InvalidInput, LeaseLost, SyncError
 from clientsync.exchange import tables as t
 from clientsync.exchange.answering import answer
-from clientsync.exchange.applying import AWAY, OPEN, REFUSALS, apply
+from clientsync.exchange.applying import OPEN, REFUSALS, apply
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.documents import canonical
 from clientsync.exchange.envelopes import PROTOCOL
@@ -273,8 +273,6 @@ def _handle_requests(node: Node, mailbox: Mailbox, lease: Lease) -> None:
             continue
         try:
             _handle(node, lease, one)
-        except AWAY:
-            raise
         except REFUSALS as error:
             with node.writing("request", lease) as connection:
                 note_error(

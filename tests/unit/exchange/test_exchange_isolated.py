@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
-from clientsync.errors import InvalidInput, LeaseLost, OutOfSpace, WarehouseError, WarehouseUnavailable
+from clientsync.errors import InvalidInput, LeaseLost, OutOfSpace, StatementRefused, WarehouseUnavailable
 from clientsync.exchange import applying, packing, receiving
 from clientsync.exchange import tables as t
 from clientsync.exchange.board import compared, freshness, missing_numbers
@@ -24,15 +22,6 @@ from clientsync.exchange.nodes import errors_of
 from clientsync.exchange.tracing import trace
 from connectors.retail import tables as retail
 from tests.support.exchange_world import DAY, World, bill
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    made.item("I1")
-    made.rounds(2)
-    yield made
-    made.close()
 
 
 def write(world: World, name: str, body: dict[str, Any]) -> None:
@@ -97,7 +86,7 @@ def test_a_batch_that_the_head_office_cannot_write_down_stops_its_sender_only_an
 
     def choosy(connection: Any, batch: Any, *rest: Any, **more: Any) -> None:
         if batch.sender == "S1":
-            raise WarehouseError("The database refused a statement (DataError).")
+            raise StatementRefused("The database refused a statement (DataError).")
         keep(connection, batch, *rest, **more)
 
     world.bill("S1", "S1-1")
@@ -126,7 +115,7 @@ def test_what_cannot_be_decided_of_one_sender_is_told_and_the_others_are_applied
 
     def odd(connection: Any, peer: str, verdicts: Any) -> None:
         if peer == "S1":
-            raise WarehouseError("The database refused a statement (DataError).")
+            raise StatementRefused("The database refused a statement (DataError).")
         settle(connection, peer, verdicts)
 
     settle = applying._settle
