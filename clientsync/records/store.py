@@ -287,9 +287,12 @@ def settle(
 def note_settled(connection: Connection, link: Link, group: str, fields: Iterable[str]) -> None:
     """Keep with the choices of a group what each side held once they were carried out."""
     here = (CHOICES.c.group == group, CHOICES.c.field.in_(list(fields)))
-    for choice in connection.execute(select(CHOICES).where(*here)).all():
-        a, b = (record_of(connection, choice.set_name, side, getattr(link, side)) for side in SIDES)
-        if a is not None and b is not None:
+    choices = connection.execute(select(CHOICES).where(*here)).all()
+    if not choices:
+        return
+    a, b = (record_of(connection, choices[0].set_name, side, getattr(link, side)) for side in SIDES)
+    if a is not None and b is not None:
+        for choice in choices:
             held = {"settled_a": a.values.get(choice.field, ""), "settled_b": b.values.get(choice.field, "")}
             connection.execute(update(CHOICES).where(CHOICES.c.choice_id == choice.choice_id).values(held))
 

@@ -76,6 +76,11 @@ class UnitWork:
     unchanged: int = 0
     removed: int = 0
 
+    @property
+    def all_cells(self) -> tuple[StagedCell, ...]:
+        """The sections that were staged, and those that the unit's file lacks."""
+        return (*self.unit.cells, *self.unread)
+
     def halt(self, error: type[SuspectData], message: str, *, rows: int = 0, section: str = "") -> None:
         """Stop the unit as suspect, unless it already stands still."""
         if self.stop is None:

@@ -39,7 +39,7 @@ def outcome_of(work: UnitWork) -> Outcome:
     if work.stop is not None:
         return work.outcome
     cells = work.unit.cells
-    failed = [cell.outcome for cell in (*cells, *work.unread) if cell.outcome not in DONE]
+    failed = [cell.outcome for cell in work.all_cells if cell.outcome not in DONE]
     if failed:
         return max(failed, key=SEVERITY.index)
     if work.inserted or work.updated or work.removed:
@@ -61,7 +61,7 @@ def was_asked(work: UnitWork, cell: StagedCell) -> bool:
 def result_of(work: UnitWork) -> LoadResult:
     """Return what loading the unit came to."""
     outcome = outcome_of(work)
-    failed = [cell.problem for cell in (*work.unit.cells, *work.unread) if cell.problem is not None]
+    failed = [cell.problem for cell in work.all_cells if cell.problem is not None]
     problems = [*([work.stop] if work.stop else []), *failed, *work.problems]
     loaded = work.inserted + work.updated + work.unchanged
     is_held = work.stop is None or work.keeps_held
@@ -82,8 +82,7 @@ def result_of(work: UnitWork) -> LoadResult:
 
 
 def _next_try(work: UnitWork, outcome: Outcome) -> datetime | None:
-    cells = (*work.unit.cells, *work.unread)
-    times = [cell.ready_at for cell in cells if cell.outcome is outcome and cell.ready_at]
+    times = [cell.ready_at for cell in work.all_cells if cell.outcome is outcome and cell.ready_at]
     return min(times) if times and work.stop is None else None
 
 
@@ -236,9 +235,9 @@ def _explanation(work: UnitWork, result: LoadResult) -> tuple[str | None, str, s
     """Return code, reason and next step of the worst thing that happened to the unit."""
     worst: Problem | None = work.stop
     if worst is None and result.outcome not in DONE:
-        cells = (*work.unit.cells, *work.unread)
         worst = next(
-            (cell.problem for cell in cells if cell.outcome is result.outcome and cell.problem), None
+            (cell.problem for cell in work.all_cells if cell.outcome is result.outcome and cell.problem),
+            None,
         )
     if worst is not None:
         return worst.code[:40], worst.message, worst.next_step

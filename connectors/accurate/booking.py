@@ -105,8 +105,7 @@ class Booking:
         _, name, key = _TOTALS[job.document.type]
         ours = plain(amount(job.document.payload.get(key))) if key else ""
         booked = Booked(str(row.get("id", "")), str(row.get("number", "")), ours)
-        if name and row.get(name) is not None:
-            replacing.check_total(booked, row[name])
+        replacing.check_total(booked, row.get(name) if name else None)
         return booked
 
 
@@ -120,9 +119,7 @@ def booked_as(draft: Draft, record: dict[str, Any]) -> Booked:
     if record.get("id") is None:
         raise ContractChanged("A record that Accurate saved has no id.")
     booked = Booked(str(record["id"]), str(record.get("number") or draft.number), draft.total)
-    theirs = record.get(draft.total_field) if draft.total_field else None
-    if theirs is not None:
-        replacing.check_total(booked, theirs)
+    replacing.check_total(booked, record.get(draft.total_field) if draft.total_field else None)
     return booked
 
 

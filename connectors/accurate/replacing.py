@@ -66,18 +66,17 @@ def replace(desk: Desk, draft: Draft, there: Json | None, memory: Memory) -> Boo
         record = record_of(desk.post(draft.module, draft.action, draft.body))
     _give_receipts(desk, draft, memory)
     booked = Booked(str(record.get("id", "")), str(record.get("number") or draft.number), draft.total)
-    if record.get(draft.total_field) is not None:
-        check_total(booked, record[draft.total_field])
+    check_total(booked, record.get(draft.total_field))
     return booked
 
 
 def check_total(booked: Booked, theirs: Any) -> None:
-    """Compare the total of a booked document with what Accurate made of it.
+    """Compare the total of a booked document with what Accurate made of it, if it says so.
 
     Raises:
         BookedOtherwise: they differ.
     """
-    if amount(theirs) != amount(booked.total):
+    if theirs is not None and amount(theirs) != amount(booked.total):
         total = plain(amount(theirs))
         why = reasons.totals_differ(booked.total, total)
         raise BookedOtherwise(why, Booked(booked.target_id, booked.number, total))

@@ -124,10 +124,8 @@ def frequencies_standing(engine: Engine, usual: Mapping[str, str], day: date) ->
     Raises:
         WarehouseError: the database cannot be read.
     """
-    chosen: dict[str, dict[tuple[str, str], str]] = {client_id: {} for client_id in usual}
+    chosen = _preferences_standing(engine, list(usual), day)
     filed: dict[str, set[Period]] = {client_id: set() for client_id in usual}
-    for row in rows_standing(engine, PREFERENCES, list(usual), day):
-        chosen[row["client_id"]][row["period"], row["quarter"]] = row["preference"]
     for row in rows_standing(engine, FILINGS, list(usual), day, ("status", "valid")):
         if row["return_type"] == "GSTR3B" and is_filed(row["status"], row["valid"]):
             filed[row["client_id"]].add(Period.parse(row["return_period"]))
@@ -135,6 +133,16 @@ def frequencies_standing(engine: Engine, usual: Mapping[str, str], day: date) ->
         client_id: Frequencies(frequency, chosen[client_id], frozenset(filed[client_id]))
         for client_id, frequency in usual.items()
     }
+
+
+def _preferences_standing(
+    engine: Engine, client_ids: Sequence[str], day: date
+) -> dict[str, dict[tuple[str, str], str]]:
+    """Return client id to (financial year, quarter) to ``M`` or ``Q``, as it was known at the end of ``day``."""
+    chosen: dict[str, dict[tuple[str, str], str]] = {client_id: {} for client_id in client_ids}
+    for row in rows_standing(engine, PREFERENCES, client_ids, day):
+        chosen[row["client_id"]][row["period"], row["quarter"]] = row["preference"]
+    return chosen
 
 
 def quarter_of(period: Period) -> str:
@@ -277,7 +285,7 @@ def _known_clients(engine: Engine, client_ids: Sequence[str], on: date) -> list[
         )
     clients = {row["client_id"]: row for row in found}
     usual = {one: clients[one]["filing_frequency"] for one in client_ids if one in clients}
-    frequencies = frequencies_standing(engine, usual, on)
+    preferences = _preferences_standing(engine, list(usual), on)
     filings: dict[str, list[Filing]] = {one: [] for one in usual}
     for row in rows_standing(engine, FILINGS, list(usual), on, ("filed_on", "status", "valid")):
         if is_filed(row["status"], row["valid"]):
@@ -292,7 +300,7 @@ def _known_clients(engine: Engine, client_ids: Sequence[str], on: date) -> list[
                 client_id=client_id,
                 state_code=clients[client_id]["state_code"],
                 frequency=frequency,
-                preferences=frequencies[client_id].preferences,
+                preferences=preferences[client_id],
                 filings=tuple(filings[client_id]),
                 read_on=read.get(client_id, {}),
                 registered_on=date.fromisoformat(registered) if registered else None,

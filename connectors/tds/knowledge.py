@@ -28,8 +28,7 @@ def known(engine: Engine, client_id: str) -> Mapping[str, Any]:
 
 
 def _challans(of: KnownRows) -> list[dict[str, Any]]:
-    table = challans.CHALLANS
-    return of.rows(table, "bsr", "serial", "deposited_on", "amount_paise", "act")
+    return of.rows(challans.CHALLANS, "bsr", "serial", "deposited_on", "amount_paise", "act")
 
 
 def _details(of: KnownRows) -> set[str]:
@@ -37,15 +36,15 @@ def _details(of: KnownRows) -> set[str]:
 
 
 def _consumption(of: KnownRows) -> dict[tuple[Any, ...], dict[str, Any]]:
-    table = unconsumed_challans.TOTALS
-    rows = of.rows(table, "bsr", "serial", "deposited_on", "available_paise", "status")
+    rows = of.rows(unconsumed_challans.TOTALS, "bsr", "serial", "deposited_on", "available_paise", "status")
     return {(row["bsr"], row["serial"], row["deposited_on"]): row for row in rows}
 
 
 def _statements(of: KnownRows) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    table = return_summary.STATEMENTS
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in of.rows(table, "period", "form", "token", "kind", "status", "filed_on", "processed_on"):
+    for row in of.rows(
+        return_summary.STATEMENTS, "period", "form", "token", "kind", "status", "filed_on", "processed_on"
+    ):
         found.setdefault((row["period"], row["form"]), []).append(row)
     return found
 
@@ -77,8 +76,7 @@ def _notices(of: KnownRows) -> set[str]:
 
 
 def _statuses(of: KnownRows) -> list[dict[str, Any]]:
-    table = unconsumed_challans.STATUSES
-    return of.rows(table, "bsr", "serial", "deposited_on", "status", "is_claimed")
+    return of.rows(unconsumed_challans.STATUSES, "bsr", "serial", "deposited_on", "status", "is_claimed")
 
 
 def _requests(of: KnownRows) -> list[dict[str, Any]]:
