@@ -17,21 +17,17 @@ from clientsync.database import writing
 from simulators.accurate import Books
 from simulators.accurate.settings import DATABASE_ID, Fault, Settings
 from simulators.iseller.records import Order
-from simulators.iseller.shop import Shop
 from tests.support.commerce_real import (
     QUICK,
     Clock,
     RealCommerce,
     patient_breaker,
     real_commerce,
+    small_shop,
 )
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 MAIN, MALIOBORO = "Gudang Utama", "Toko Malioboro"
-
-
-def small_shop(clock: Clock) -> Shop:
-    return Shop(now=clock(), clock=clock, product_count=5, customer_count=4)
 
 
 @pytest.fixture

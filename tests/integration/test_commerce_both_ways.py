@@ -16,7 +16,6 @@ from sqlalchemy import Engine
 from clientsync.commerce import deciding, intake, status
 from clientsync.commerce.collecting import sweep
 from simulators.accurate import Books
-from simulators.iseller.shop import Shop
 from tests.support.commerce_real import (
     QUICK,
     Clock,
@@ -24,15 +23,12 @@ from tests.support.commerce_real import (
     open_ledger,
     patient_breaker,
     real_commerce,
+    small_shop,
 )
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 MAIN, MALIOBORO = "Gudang Utama", "Toko Malioboro"
 """Warehouses that are mapped to the outlets KMG and GI."""
-
-
-def small_shop(clock: Clock) -> Shop:
-    return Shop(now=clock(), clock=clock, product_count=5, customer_count=4)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from simulators.http import Request, Response
 from simulators.iseller import rendering
 from simulators.iseller.records import Order, Paid
 from simulators.iseller.shop import Shop
-from tests.support.commerce_real import Clock, RealCommerce, mappings_of, real_commerce
+from tests.support.commerce_real import Clock, RealCommerce, mappings_of, real_commerce, small_shop
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -29,11 +29,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 def world(engine: Engine, clock: Clock) -> Iterator[RealCommerce]:
     with real_commerce(engine, clock=clock, shop=small_shop(clock)) as made:
         yield made
-
-
-def small_shop(clock: Clock, seed: int = 1) -> Shop:
-    """A shop with few goods and customers."""
-    return Shop(seed=seed, now=clock(), clock=clock, product_count=5, customer_count=4)
 
 
 def goods(shop: Shop, count: int = 3) -> list[str]:

@@ -18,7 +18,7 @@ from simulators.accurate import Books, Fault
 from simulators.accurate.settings import TOKEN, FaultName
 from simulators.accurate.stock import Row, Stock
 from simulators.http import Request, Response, Served
-from simulators.iseller.shop import ANY, Shop
+from simulators.iseller.shop import ANY
 from tests.support.commerce_real import (
     QUICK,
     Clock,
@@ -26,6 +26,7 @@ from tests.support.commerce_real import (
     by_oauth,
     patient_breaker,
     real_commerce,
+    small_shop,
 )
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -55,10 +56,6 @@ def watched_books(clock: Clock) -> Books:
     books.settings.retry_after = "0"
     books.stock.__class__ = WatchedStock
     return books
-
-
-def small_shop(clock: Clock, seed: int = 1) -> Shop:
-    return Shop(seed=seed, now=clock(), clock=clock, product_count=5, customer_count=4)
 
 
 def a_bit_of_everything(world: RealCommerce) -> None:

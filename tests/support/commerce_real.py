@@ -103,6 +103,11 @@ class Memory:
         self.values[name] = dict(value)
 
 
+def small_shop(clock: Clock, seed: int = 1) -> Shop:
+    """Return a shop with few goods and customers."""
+    return Shop(seed=seed, now=clock(), clock=clock, product_count=5, customer_count=4)
+
+
 @dataclass
 class RealCommerce:
     """Both simulators, and the connection between them."""

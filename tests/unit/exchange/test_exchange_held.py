@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,15 +19,6 @@ from connectors.retail import tables as retail
 from tests.support.exchange_world import DAY, World, bill
 
 HELD = ("QUARANTINED", "BLOCKED")
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    made.item("I1")
-    made.rounds(2)
-    yield made
-    made.close()
 
 
 def the_held(world: World) -> dict[str, Any]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,15 +16,6 @@ from clientsync.exchange.operators import ADMINISTRATOR, DATA_EXCHANGE
 from clientsync.exchange.series import Gap, gaps_in
 from clientsync.logins import person
 from tests.support.exchange_world import World
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    made.item("I1")
-    made.rounds(2)
-    yield made
-    made.close()
 
 
 def test_who_sets_a_node_up_is_its_first_administrator_and_the_last_one_stays(world: World) -> None:

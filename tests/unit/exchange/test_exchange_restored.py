@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,15 +30,6 @@ from clientsync.exchange.resending import bring_again
 from clientsync.exchange.tracing import trace
 from connectors.retail import tables as retail
 from tests.support.exchange_world import World, bill
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    made.item("I1")
-    made.rounds(2)
-    yield made
-    made.close()
 
 
 def bills(world: World) -> set[str]:

@@ -12,16 +12,15 @@ from sqlalchemy import Engine, insert, update
 from clientsync.database import open_engine, upgrade, writing
 from clientsync.ledger.tables import SyncClient, SyncRun, SyncUnit
 from clientsync.spec.module import TableSpec
-from clientsync.warehouse.schema import columns_of, warehouse_table
 from connectors.books import purchase_register, sales_register
 from connectors.gst import gstr1, gstr1a, gstr2b, ims
 from connectors.gst.compared import read_2b, read_ims, read_r1
 from connectors.gst.return_register import PREFERENCES
 from tests.support.gstins import gstin_of
+from tests.support.stored_rows import put_row
 
 MOMENT = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = date(2026, 11, 27)
-NEUTRAL: dict[type, Any] = {str: "", int: 0, bool: False, date: date(2026, 10, 5), datetime: MOMENT}
 
 
 @pytest.fixture
@@ -52,13 +51,7 @@ def engine(sqlite_url: str) -> Iterator[Engine]:
 
 
 def put(engine: Engine, spec: TableSpec, **values: Any) -> None:
-    row: dict[str, Any] = {
-        one.name: None if one.is_optional else NEUTRAL[one.python] for one in columns_of(spec)
-    }
-    extra = {"client_id": "C1", "row_hash": "x", "run_id": "r", "unit_id": "u", "source": "portal"}
-    moments = {"first_loaded_at": MOMENT, "loaded_at": MOMENT}
-    with writing(engine) as connection:
-        connection.execute(insert(warehouse_table(spec).core).values(**row | extra | moments | values))
+    put_row(engine, spec, MOMENT, **values)
 
 
 def ended(engine: Engine, module: str, period: str, outcome: str = "loaded", client: str = "C1") -> None:

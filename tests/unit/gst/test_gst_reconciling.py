@@ -13,15 +13,14 @@ from clientsync.database import open_engine, upgrade, writing
 from clientsync.ledger.tables import SyncCell, SyncClient, SyncQuarantine, SyncRun, SyncUnit
 from clientsync.reconcile.result import Reconciliation, State
 from clientsync.spec.module import TableSpec
-from clientsync.warehouse.schema import columns_of, warehouse_table
 from connectors.gst import gstr1, gstr1a, gstr2b, gstr3b, ledgers
 from connectors.gst.reconciling import read_inputs, reconcile
 from connectors.gst.return_register import FILINGS, PREFERENCES
 from tests.support.gstins import gstin_of
+from tests.support.stored_rows import put_row
 
 MOMENT = datetime(2026, 11, 26, tzinfo=UTC)
 DAY = date(2026, 11, 27)
-NEUTRAL: dict[type, Any] = {str: "", int: 0, bool: False, date: date(2026, 10, 5), datetime: MOMENT}
 TAX = 90_00
 MODULES = ("gstr1", "gstr1a", "gstr2b", "gstr3b", "ledgers")
 
@@ -47,14 +46,7 @@ def engine(sqlite_url: str) -> Iterator[Engine]:
 
 
 def put(engine: Engine, spec: TableSpec, **values: Any) -> None:
-    """Write one row as a load would have left it."""
-    row: dict[str, Any] = {
-        one.name: None if one.is_optional else NEUTRAL[one.python] for one in columns_of(spec)
-    }
-    extra = {"client_id": "C1", "row_hash": "x", "run_id": "r", "unit_id": "u", "source": "portal"}
-    moments = {"first_loaded_at": MOMENT, "loaded_at": MOMENT}
-    with writing(engine) as connection:
-        connection.execute(insert(warehouse_table(spec).core).values(**row | extra | moments | values))
+    put_row(engine, spec, MOMENT, **values)
 
 
 def ended(engine: Engine, module: str, period: str, outcome: str = "loaded") -> None:

@@ -14,17 +14,16 @@ from clientsync.ledger.tables import SyncClient
 from clientsync.periods import Period
 from clientsync.reports.worklists import Worklist, joined
 from clientsync.spec.module import TableSpec
-from clientsync.warehouse.schema import columns_of, warehouse_table
 from connectors.gst import CONNECTOR, ims, notices
 from connectors.gst.return_register import PREFERENCES
 from connectors.gst.worklists import deemed_accepted_on, worklists
 from connectors.tds import notices as tds_notices
 from connectors.tds.worklists import worklists as tds_worklists
 from tests.support.gstins import gstin_of
+from tests.support.stored_rows import put_row
 
 MOMENT = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = date(2026, 11, 27)
-NEUTRAL: dict[type, Any] = {str: "", int: 0, bool: False, date: date(2026, 10, 5), datetime: MOMENT}
 
 
 @pytest.fixture
@@ -43,19 +42,7 @@ def engine(sqlite_url: str) -> Iterator[Engine]:
 
 
 def put(engine: Engine, spec: TableSpec, **values: Any) -> None:
-    """Write one row as a load would have left it."""
-    row: dict[str, Any] = {
-        one.name: None if one.is_optional else NEUTRAL[one.python] for one in columns_of(spec)
-    }
-    unknown = set(values) - set(row)
-    if unknown:
-        raise KeyError(f"{spec.name} has no {unknown}")
-    engine_columns = {
-        "client_id": "C1", "row_hash": "x", "run_id": "r", "unit_id": "u", "source": "portal",
-        "first_loaded_at": MOMENT, "loaded_at": MOMENT,
-    }  # fmt: skip
-    with writing(engine) as connection:
-        connection.execute(insert(warehouse_table(spec).core).values(**row | values | engine_columns))
+    put_row(engine, spec, MOMENT, **values)
 
 
 def listed(engine: Engine, name: str) -> Worklist:
