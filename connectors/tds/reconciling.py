@@ -219,9 +219,12 @@ class _Reader:
         merged: dict[tuple[str, str, date], Values] = {}
         for row in self.rows(unconsumed_challans.STATUSES):
             merged[_challan_of(row)] = row
-        for spec in (unconsumed_challans.TOTALS, unconsumed_challans.BALANCES):
-            for row in self.rows(spec):
+        claimed = self.claimed()
+        for row in self.rows(unconsumed_challans.TOTALS):
+            if _challan_of(row) in claimed:
                 merged[_challan_of(row)] = row
+        for row in self.rows(unconsumed_challans.BALANCES):
+            merged[_challan_of(row)] = row
         booked = {_challan_of(row) for row in self.rows(FILE_CHALLAN) if row["is_book_entry"]}
         booked |= {_challan_of(row) for row in self.rows(challans.CHALLANS) if row["is_book_entry"]}
         return tuple(
@@ -239,8 +242,18 @@ class _Reader:
             for key, row in sorted(merged.items())
         )
 
+    def claimed(self) -> set[tuple[str, str, date]]:
+        """Return the challans that the old portal lists as claimed now.
+
+        Who consumed a challan is asked only while it is claimed. The list is read with every such question, so where
+        it no longer calls a challan claimed, or no longer has it, what was told before holds no more.
+        """
+        listed = self.rows(unconsumed_challans.STATUSES)
+        return {_challan_of(row) for row in listed if row["is_claimed"]}
+
     def claims(self) -> tuple[Claim, ...]:
-        """Return what each statement consumed of each challan, as the old portal tells it."""
+        """Return what each statement consumes of each challan that is claimed now, as the old portal tells it."""
+        claimed = self.claimed()
         return tuple(
             Claim(
                 self.client_id,
@@ -254,7 +267,7 @@ class _Reader:
                 row["total_paise"],
             )
             for row in self.rows(unconsumed_challans.CONSUMPTION)
-            if row["token"]
+            if row["token"] and _challan_of(row) in claimed
         )
 
     def claims_of_the_new_portal(self, records: Sequence[FileChallan]) -> tuple[Claim, ...]:

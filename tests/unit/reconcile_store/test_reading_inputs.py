@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -115,7 +116,10 @@ def test_a_balance_wins_over_the_consumption_and_a_status_alone_has_no_amount(pr
                 )
             ],
         ),
-        (status, [whole_row(traces.STATUSES, **one, **portal) for one in (CHALLAN, second, third)]),
+        (
+            status,
+            [whole_row(traces.STATUSES, **one, **portal, is_claimed=True) for one in (CHALLAN, second, third)],
+        ),
         (
             used,
             [
@@ -145,6 +149,49 @@ def test_a_balance_wins_over_the_consumption_and_a_status_alone_has_no_amount(pr
     assert found == {"00042": (1000, 400, 1), "00043": (2000, 9, 0), "00044": (None, None, 0)}
     (claim,) = read(practice).claims
     assert (claim.claimed_paise, claim.form, claim.quarter) == (600, "26Q", Quarter(2026, 1))
+
+
+def claimed_challan(**status: Any) -> list[tuple[str, list[Record]]]:
+    """Return the answers about a challan of Rs 10 of which one statement consumed Rs 6, with its line of the list."""
+    portal = {"act": "1961", "portal": "TRACES61"}
+    listed = {"year": "2026-27", "status": "Claimed", "is_claimed": True} | status
+    claim = {"token": "770000000000001", "occurrence": 1, "year": "2025-26", "quarter": "2025-26-Q4"}
+    total = {"amount_paise": 1000, "consumed_paise": 600, "available_paise": 400, "claims": 1}
+    return [
+        ("status", [whole_row(traces.STATUSES, **CHALLAN, **portal, **listed)]),
+        (
+            "consumption",
+            [
+                whole_row(traces.TOTALS, **CHALLAN, **portal, **total, status="Claimed"),
+                whole_row(traces.CONSUMPTION, **CHALLAN, **portal, **claim, form="26Q", total_paise=600),
+            ],
+        ),
+    ]
+
+
+def test_a_challan_that_is_claimed_no_more_has_no_claims_however_long_ago_it_was_asked(
+    practice: Practice,
+) -> None:
+    practice.load("unconsumed_challans", *claimed_challan())
+    assert [one.claimed_paise for one in read(practice).claims] == [600]
+    practice.sleep()
+    listed, _ = claimed_challan(status="Unclaimed", is_claimed=False)
+    practice.load("unconsumed_challans", listed)
+    found = read(practice)
+    assert found.claims == ()
+    assert [(one.amount_paise, one.available_paise) for one in found.balances] == [(None, None)]
+
+
+def test_a_challan_that_traces_lists_no_more_is_not_on_traces(practice: Practice) -> None:
+    practice.load("unconsumed_challans", *claimed_challan())
+    practice.sleep()
+    listed, _ = claimed_challan()
+    for row in listed[1]:
+        row.values.update(serial="00099")
+    practice.load("unconsumed_challans", listed)
+    found = read(practice)
+    assert found.claims == ()
+    assert [one.serial for one in found.balances] == ["00099"]
 
 
 def test_what_the_new_portal_says_is_consumed_is_shared_out_and_none_of_it_is_lost(
