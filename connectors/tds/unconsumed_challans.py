@@ -417,14 +417,16 @@ def _consumption_known(asking: Asking) -> dict[identifiers.ChallanKey, tuple[int
 def _changed(asking: Asking, statuses: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """Yield the claimed challans whose consumption was never asked, or whose status or rest is another than then.
 
+    One that was unclaimed in between may be claimed by another statement now, so it is asked whatever its figures.
     A challan that the grid of unconsumed ones does not list has nothing left.
     """
     grid, known = _unconsumed(asking), _consumption_known(asking)
+    was_free = {_key(one) for one in asking.known.get("statuses", ()) if not one["is_claimed"]}
     for one in statuses:
         if not one["is_claimed"]:
             continue
         before = known.get(_key(one))
-        if before is None or _letters(before[1]) != _letters(one["status"]):
+        if before is None or _key(one) in was_free or _letters(before[1]) != _letters(one["status"]):
             yield one
         elif grid is not None:
             left = grid.get(_key(one))

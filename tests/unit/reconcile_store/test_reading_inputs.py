@@ -118,7 +118,10 @@ def test_a_balance_wins_over_the_consumption_and_a_status_alone_has_no_amount(pr
         ),
         (
             status,
-            [whole_row(traces.STATUSES, **one, **portal, is_claimed=True) for one in (CHALLAN, second, third)],
+            [
+                whole_row(traces.STATUSES, **one, **portal, is_claimed=True)
+                for one in (CHALLAN, second, third)
+            ],
         ),
         (
             used,

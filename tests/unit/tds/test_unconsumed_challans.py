@@ -331,6 +331,14 @@ def test_a_challan_whose_rest_or_status_changed_is_asked_again(before: dict[str,
     assert followed(known=before) == [("consumption", ASKED)]
 
 
+def test_a_challan_that_was_unclaimed_in_between_is_asked_again_though_its_figures_are_the_same() -> None:
+    place = dict(zip(("bsr", "serial", "deposited_on"), KEY, strict=True))
+    stored = {**place, "status": "Unclaimed", "is_claimed": False}
+    assert followed(known={**consumed(), "statuses": [stored]}) == [("consumption", ASKED)]
+    stored = {**place, "status": "Claimed", "is_claimed": True}
+    assert followed(known={**consumed(), "statuses": [stored]}) is None
+
+
 def test_a_challan_that_left_the_grid_has_nothing_left_and_is_asked_again() -> None:
     assert followed(left=None, known={**consumed(), "challans": AMOUNTS}) == [("consumption", ASKED)]
 
