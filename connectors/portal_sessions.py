@@ -1,13 +1,15 @@
 """Stored sessions with portals: one sealed row per client and portal, and what befell the log-ins there.
 
 A row is changed only by compare-and-swap, and whoever logs in or refreshes holds a lease on the user name, so
-two threads or processes never both do it. A password that a portal has refused is never sent to it again.
+two threads or processes never both do it. No password that a portal has refused is sent to it again before a log-in
+has worked, however many others were tried in between.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import os
 import secrets
 import socket
@@ -252,8 +254,8 @@ class LoginBook:
 
         Raises:
             AccountLocked: the portal has locked the account, or one more refusal comes too near to it.
-            PasswordRejected: the portal has refused this very password for this user before, or answered it in
-                words that nobody knows.
+            PasswordRejected: the portal has refused this very password for this user since the last log-in that
+                worked, or answered it in words that nobody knows.
             PasswordExpired: the portal has called this very password expired before.
         """
         row = self._row()
@@ -263,20 +265,23 @@ class LoginBook:
                 "No log-in is sent while the account is locked or rests after refused log-ins.",
                 ready_at=until,
             )
-        marked = str(row.get("rejected_mark") or "")
-        if not marked:
+        marks = self._marks(row)
+        if not marks:
             return
-        if hmac.compare_digest(marked, self._mark(_REJECTED, password)):
+        if self._mark(_REJECTED, password) in marks:
             raise PasswordRejected("The portal has refused the stored password; it is not sent again.")
-        if hmac.compare_digest(marked, self._mark(_EXPIRED, password)):
+        if self._mark(_EXPIRED, password) in marks:
             raise PasswordExpired("The portal wants a new password; the old one is not sent again.")
-        if hmac.compare_digest(marked, self._mark(_UNCLEAR, password)):
+        if self._mark(_UNCLEAR, password) in marks:
             raise PasswordRejected(_WORDS_UNKNOWN)
 
     def trust(self) -> None:
         """Let a password that was answered in unknown words be sent once more: a person says that it is right."""
-        if str(self._row().get("rejected_mark") or "").startswith(_UNCLEAR):
-            self._write(rejected_mark="")
+        marks = self._marks(self._row())
+        kept = [mark for mark in marks if not mark.startswith(_UNCLEAR)]
+        if kept != marks:
+            self._keep_marks(kept)
+            self._write(rejected_mark=kept[-1] if kept else "")
 
     @contextmanager
     def attempt(self, password: str) -> Iterator[None]:
@@ -294,13 +299,13 @@ class LoginBook:
         try:
             yield
         except PasswordRejected:
-            self._write(rejected_mark=self._mark(_REJECTED, password))
+            self._write(rejected_mark=self._remember(before, _REJECTED, password))
             raise
         except ContractChanged as error:
-            self._write(rejected_mark=self._mark(_UNCLEAR, password))
+            self._write(rejected_mark=self._remember(before, _UNCLEAR, password))
             raise PasswordRejected(_WORDS_UNKNOWN, source_code=error.source_code) from error
         except PasswordExpired:
-            self._write(**kept, rejected_mark=self._mark(_EXPIRED, password))
+            self._write(**kept, rejected_mark=self._remember(before, _EXPIRED, password))
             raise
         except AccountLocked as error:
             self._write(**{**kept, "locked_until": error.ready_at})
@@ -309,10 +314,39 @@ class LoginBook:
             self._write(**kept)
             raise
         self._write(failures=0, failed_at=None, rejected_mark="", locked_until=None)
+        self._vault.delete(self._marks_name)
 
     def locked(self, until: datetime | None) -> None:
         """Remember until when the portal says that the account is locked."""
         self._write(locked_until=until)
+
+    @property
+    def _marks_name(self) -> str:
+        return f"tds/{self._client_id}/{self._portal}/refused"
+
+    def _marks(self, row: Mapping[str, Any]) -> list[str]:
+        """Return the marks of all passwords that were refused since the last log-in that worked, the newest last.
+
+        The row has the newest, the vault all of them; what the vault has counts only while the row has one, because
+        a log-in that worked empties the row first.
+        """
+        newest = str(row.get("rejected_mark") or "")
+        if not newest:
+            return []
+        try:
+            kept = json.loads(self._vault.get(self._marks_name).get_secret_value())
+        except MissingSecret:
+            kept = []
+        return [*(mark for mark in kept if mark != newest), newest]
+
+    def _remember(self, before: Mapping[str, Any], why: str, password: str) -> str:
+        """Keep the mark of a refused password beside those of the others; return it."""
+        mark = self._mark(why, password)
+        self._keep_marks([*self._marks(before), mark])
+        return mark
+
+    def _keep_marks(self, marks: list[str]) -> None:
+        self._vault.put(self._marks_name, json.dumps(marks))
 
     def _mark(self, why: str, password: str) -> str:
         """Return a keyed hash of user and password; its key lies in the vault and is made on first use."""

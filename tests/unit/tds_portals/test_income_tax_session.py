@@ -236,6 +236,47 @@ def test_a_password_refused_in_unknown_words_is_sent_once_and_again_only_when_a_
     assert portals.login("income_tax")["failures"] == 0
 
 
+def test_every_refused_password_is_remembered_until_one_works(portals: Portals) -> None:
+    right = portals.deductor.efiling_password
+
+    def sent() -> int:
+        return len([body for body in portals.bodies(LOGIN) if "pass" in body])
+
+    def is_refused(word: str) -> bool:
+        portals.password("income_tax", word)
+        with pytest.raises(PasswordRejected) as caught:
+            portals.income_tax().ask(history())
+        return caught.value.source_code is not None
+
+    assert [is_refused(word) for word in ("first", "second", "first", "second")] == [True, True, False, False]
+    assert (sent(), account(portals).failures) == (2, 2)
+    stored = portals.services.vault.get(f"tds/{portals.deductor.client_id}/income_tax/refused")
+    assert "first" not in stored.get_secret_value()
+    portals.password("income_tax", right)
+    portals.income_tax().ask(history())
+    assert sent() == 3
+    assert not [name for name in portals.services.vault.names() if name.endswith("/refused")]
+
+
+def test_a_person_who_vouches_for_one_password_vouches_for_no_other(portals: Portals) -> None:
+    portals.password("income_tax", "refused")
+    with pytest.raises(PasswordRejected):
+        portals.income_tax().ask(history())
+    portals.password("income_tax", portals.deductor.efiling_password)
+    portals.override = in_unknown_words
+    with pytest.raises(PasswordRejected):
+        portals.income_tax().ask(history())
+    portals.override = None
+    sent = len(portals.seen)
+    portals.password("income_tax", "refused")
+    with pytest.raises(PasswordRejected):
+        portals.income_tax().answer_challenge("password", "")
+    assert len(portals.seen) == sent
+    portals.password("income_tax", portals.deductor.efiling_password)
+    portals.income_tax().answer_challenge("password", "")
+    assert not portals.challenges()
+
+
 def test_the_right_password_ends_the_matter(portals: Portals) -> None:
     portals.password("income_tax", "wrong")
     with pytest.raises(PasswordRejected):
