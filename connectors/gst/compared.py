@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from clientsync.database import reading
+from clientsync.errors import InvalidPeriod
 from clientsync.ledger.tables import SyncClient
 from clientsync.outcomes import Outcome
 from clientsync.periods import Period
@@ -31,6 +32,7 @@ from clientsync.warehouse.standing import Place, held_rows, lacking, newest_outc
 from connectors.books import purchase_register, sales_register
 from connectors.gst import gstr1, gstr1a, gstr2a_tables, gstr2b, ims
 from connectors.gst.duedates import available_2b, due_date, extensions_in_force
+from connectors.gst.fields import financial_year
 from connectors.gst.register import frequencies_standing
 
 _CLIENT = SyncClient.__table__  # type: ignore[attr-defined]
@@ -215,6 +217,26 @@ def _row_id(prefix: str, row: Values, key: Iterable[str]) -> str:
     return f"{prefix}-{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:20]}"
 
 
+def _numbered_id(prefix: str, row: Values, spec: TableSpec, period: str) -> str:
+    """Return the id of a document whose number its supplier may use again in the next financial year.
+
+    The year counts only where it is not that of the statement, so that ids from before the key held it stay.
+    """
+    key = [name for name in spec.key if name != "document_year"]
+    own = financial_year(row["document_on"]) if row["document_on"] is not None else ""
+    if own in ("", _year_of(period)):
+        return _row_id(prefix, row, key)
+    return _row_id(prefix, {**row, "document_year": own}, [*key, "document_year"])
+
+
+def _year_of(period: str) -> str:
+    """Return the financial year of a month as the portal writes it, nothing where that is no month."""
+    try:
+        return Period.parse(period).financial_year
+    except InvalidPeriod:
+        return ""
+
+
 def _yes_no(value: bool | None) -> str:
     return "" if value is None else "Y" if value else "N"
 
@@ -338,7 +360,7 @@ def _documents_2b(reader: _Reader) -> Iterator[Row]:
         yield _document(
             reader,
             row,
-            id=_row_id("2b", row, gstr2b.DOCUMENTS.key),
+            id=_numbered_id("2b", row, gstr2b.DOCUMENTS, row["period"]),
             party_gstin=row["supplier_gstin"],
             party_name=row["supplier_name"],
             reverse_charge=_yes_no(row["is_reverse_charge"]),
@@ -350,7 +372,7 @@ def _documents_2b(reader: _Reader) -> Iterator[Row]:
         yield _document(
             reader,
             row,
-            id=_row_id("2bi", row, gstr2b.ISD.key),
+            id=_numbered_id("2bi", row, gstr2b.ISD, row["period"]),
             document_type="CN" if row["document_type"] == "ISDC" else "INV",
             party_gstin=row["supplier_gstin"],
             party_name=row["supplier_name"],
@@ -449,7 +471,7 @@ def _documents_ims(reader: _Reader) -> Iterator[Row]:
         yield _document(
             reader,
             row,
-            id=_row_id("ims", row, ims.DOCUMENTS.key),
+            id=_numbered_id("ims", row, ims.DOCUMENTS, row["return_period"]),
             period=row["return_period"],
             party_gstin=row["supplier_gstin"],
             note=_ACTIONS.get(row["action"], ""),

@@ -17,6 +17,7 @@ from clientsync.spec.checks import Check, CheckKind, OnBreach
 from clientsync.spec.columns import Personal
 from clientsync.spec.module import Asking, Context, Finding, HandFile, Module, Record, Row, Section, TableSpec
 from connectors.gst import fields
+from connectors.gst.documents import written
 from connectors.gst.duedates import available_2b
 from connectors.gst.skips import final_once_filed
 
@@ -63,6 +64,7 @@ class DocumentRow(Row):
     supplier_gstin: str = columns.text("Supplier's registration", personal=Personal.IDENTITY, length=20)
     document_type: str = columns.text("INV, CN or DN", length=5)
     document_number: str = columns.text("Number as the supplier wrote it", length=50)
+    document_year: str = columns.text("Financial year of the document; numbers start again in it", length=7)
     document_on: date = columns.day("Date of the document")
     supplier_name: str = columns.text("Trade name", personal=Personal.NAME, default="")
     supplier_period: str = columns.text("Supplier's return period, MMYYYY", default="", length=6)
@@ -100,6 +102,7 @@ class ItemRow(Row):
     supplier_gstin: str = columns.text("Supplier's registration", personal=Personal.IDENTITY, length=20)
     document_type: str = columns.text("INV, CN or DN", length=5)
     document_number: str = columns.text("Number as the supplier wrote it", length=50)
+    document_year: str = columns.text("Financial year of the document", length=7)
     item_number: int = columns.number("Number of the item in the document")
     rate_bp: int | None = columns.number(
         "Rate in basis points, 18 % is 1800", default=None, unit="basis points"
@@ -120,6 +123,7 @@ class IsdRow(Row):
     supplier_gstin: str = columns.text("Distributor's registration", personal=Personal.IDENTITY, length=20)
     document_type: str = columns.text("ISDI invoice, ISDC credit note", length=5)
     document_number: str = columns.text("Number of the document", length=50)
+    document_year: str = columns.text("Financial year of the document", length=7)
     document_on: date = columns.day("Date of the document")
     supplier_name: str = columns.text("Trade name", personal=Personal.NAME, default="")
     supplier_period: str = columns.text("Distributor's return period", default="", length=6)
@@ -222,18 +226,15 @@ def _supplier(code: str) -> Check:
     )
 
 
+DOCUMENT_KEY = (
+    "period", "section", "status", "supplier_gstin", "document_type", "document_number", "document_year",
+)  # fmt: skip
+"""A supplier's numbers start again every April (CGST Rules, rule 46(b)), and one statement may hold both years."""
+
 DOCUMENTS = TableSpec(
     name="gst__gstr2b_document",
     row=DocumentRow,
-    key=(
-        "period",
-        "section",
-        "status",
-        "supplier_gstin",
-        "document_type",
-        "document_number",
-        "supplier_period",
-    ),
+    key=(*DOCUMENT_KEY, "supplier_period"),
     scope=("period",),
     description="Invoices and notes of suppliers in GSTR-2B, one row a document, credit notes negative.",
     checks=(
@@ -288,7 +289,7 @@ DOCUMENTS = TableSpec(
 ITEMS = TableSpec(
     name="gst__gstr2b_item",
     row=ItemRow,
-    key=("period", "section", "status", "supplier_gstin", "document_type", "document_number", "item_number"),
+    key=(*DOCUMENT_KEY, "item_number"),
     scope=("period",),
     description="Items per rate of GSTR-2B documents; statements up to September 2024 only.",
     checks=(
@@ -306,7 +307,7 @@ ITEMS = TableSpec(
 ISD = TableSpec(
     name="gst__gstr2b_isd",
     row=IsdRow,
-    key=("period", "section", "status", "supplier_gstin", "document_type", "document_number"),
+    key=DOCUMENT_KEY,
     scope=("period",),
     description="Documents of input service distributors in GSTR-2B.",
     checks=(_supplier("GST-2B-S01"), _exclusive("GST-2B-S02")),
@@ -496,6 +497,7 @@ def _document(
     nested = fields.items(document, "items")
     taxes = _heads(document, sign)
     taxable = sign * fields.paise(document, "txval")
+    issued_on = written(fields.day(document, "dt", required=True))
     for item in nested:
         taxable += sign * fields.paise(item, "txval")
         for head, value in _heads(item, sign).items():
@@ -507,7 +509,8 @@ def _document(
         "supplier_gstin": fields.text(supplier, "ctin", required=True),
         "document_type": kind,
         "document_number": fields.text(document, "ntnum" if is_note else "inum", required=True),
-        "document_on": fields.day(document, "dt", required=True),
+        "document_year": fields.financial_year(issued_on),
+        "document_on": issued_on,
         "supplier_name": fields.text(supplier, "trdnm"),
         "supplier_period": fields.text(supplier, "supprd"),
         "supplier_filed_on": fields.day(supplier, "supfildt"),
@@ -564,6 +567,7 @@ def _isd_row(
     section: str, supplier: Mapping[str, Any], document: Mapping[str, Any], period: str, status: str
 ) -> dict[str, Any]:
     kind = fields.text(document, "doctyp", required=True)
+    issued_on = written(fields.day(document, "docdt", required=True))
     return {
         "period": period,
         "section": section,
@@ -571,7 +575,8 @@ def _isd_row(
         "supplier_gstin": fields.text(supplier, "ctin", required=True),
         "document_type": kind,
         "document_number": fields.text(document, "docnum", required=True),
-        "document_on": fields.day(document, "docdt", required=True),
+        "document_year": fields.financial_year(issued_on),
+        "document_on": issued_on,
         "supplier_name": fields.text(supplier, "trdnm"),
         "supplier_period": fields.text(supplier, "supprd"),
         "supplier_filed_on": fields.day(supplier, "supfildt"),

@@ -30,6 +30,7 @@ from clientsync.spec.module import (
     TableSpec,
 )
 from connectors.gst import fields
+from connectors.gst.documents import written
 
 # request name -> (key of the answer, family of GETCNT, leaf of GETCNT)
 SECTIONS = {
@@ -69,6 +70,7 @@ class DocumentRow(Row):
     section: str = columns.text("B2B, B2BA, CN, CNA, DN, DNA, ECOM, ECOMA or an import section", length=10)
     supplier_gstin: str = columns.text("Supplier, empty for imports", personal=Personal.IDENTITY, length=20)
     document_number: str = columns.text("Number as the supplier wrote it, or of the bill of entry", length=50)
+    document_year: str = columns.text("Financial year of the document; numbers start again in it", length=7)
     return_period: str = columns.text("Supplier's return period, MMYYYY", length=6)
     port_code: str = columns.text("Port of an import", default="", length=6)
     occurrence: int = columns.number("Ordinal among rows of the same document", default=1)
@@ -108,7 +110,15 @@ class CountRow(Row):
 DOCUMENTS = TableSpec(
     name="gst__ims_document",
     row=DocumentRow,
-    key=("section", "supplier_gstin", "document_number", "return_period", "port_code", "occurrence"),
+    key=(
+        "section",
+        "supplier_gstin",
+        "document_number",
+        "document_year",
+        "return_period",
+        "port_code",
+        "occurrence",
+    ),
     scope=("section",),
     description="The open pool of the Invoice Management System, one row a document, credit notes negative.",
     checks=(
@@ -202,6 +212,7 @@ def _document(section: str, source: Mapping[str, Any]) -> dict[str, Any]:
     sign = -1 if kind == "CN" else 1
     blocked = fields.yes(source, "ispendactblocked")
     filed = fields.text(source, "srcfilstatus")
+    issued_on = written(fields.day(source, "nt_dt" if is_note else "idt", required=True))
     return {
         "section": section,
         "supplier_gstin": fields.text(source, "stin", required=True),
@@ -209,7 +220,8 @@ def _document(section: str, source: Mapping[str, Any]) -> dict[str, Any]:
         "return_period": fields.text(source, "rtnprd", required=True),
         "port_code": "",
         "document_type": kind,
-        "document_on": fields.day(source, "nt_dt" if is_note else "idt", required=True),
+        "document_year": fields.financial_year(issued_on),
+        "document_on": issued_on,
         "action": fields.text(source, "action") or "N",
         "supply_type": fields.text(source, "inv_typ"),
         "source_form": fields.text(source, "srcform"),
@@ -231,6 +243,7 @@ def _document(section: str, source: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _import(section: str, source: Mapping[str, Any]) -> dict[str, Any]:
+    entered_on = written(fields.day(source, "boedt", required=True))
     return {
         "section": section,
         "supplier_gstin": fields.text(source, "stin"),
@@ -238,7 +251,8 @@ def _import(section: str, source: Mapping[str, Any]) -> dict[str, Any]:
         "return_period": fields.text(source, "itcprd") or fields.text(source, "srtinprd", required=True),
         "port_code": fields.text(source, "portcd"),
         "document_type": "BOE",
-        "document_on": fields.day(source, "boedt", required=True),
+        "document_year": fields.financial_year(entered_on),
+        "document_on": entered_on,
         "action": fields.text(source, "action") or "N",
         "reference": fields.text(source, "rgstinrefId"),
         "portal_hash": fields.text(source, "hash"),
