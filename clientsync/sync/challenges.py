@@ -62,6 +62,8 @@ def accept_otp(services: Services, client_id: str, otp: str, connector_name: str
 
 TYPED = frozenset({"captcha"})
 """Kinds whose answer is typed; the others are done elsewhere and then said to be done."""
+TOLD = TYPED | {"password"}
+"""Kinds whose answer the portal's session must know: a password that it holds back is sent once a person vouches."""
 
 
 def open_challenge(
@@ -131,11 +133,11 @@ def accept_answer(services: Services, challenge: Mapping[str, Any], text: str) -
     """Open the session with what the person typed, or close a challenge that was settled elsewhere.
 
     Raises:
-        NeedsPerson: the portal refused the answer; a new picture is in the challenge.
+        NeedsPerson: the portal refused the answer; the challenge waits still, with a new picture where it has one.
         SourceError: the portal could not be asked.
     """
     who = (challenge["client_id"], challenge["connector"], challenge["portal"])
-    if challenge["kind"] in TYPED:
+    if challenge["kind"] in TOLD:
         session = _answering(services, challenge)
         try:
             session.answer_challenge(challenge["portal"], challenge["kind"], text)

@@ -29,13 +29,15 @@ class Answering(fake_connector.FakeSession):
     """A session whose picture shows ``right``."""
 
     asked = 0
+    told: tuple[tuple[str, str], ...] = ()
 
     def request_challenge(self, portal: str, kind: str) -> bytes | None:
         Answering.asked += 1
         return f"{portal}/{kind}".encode()
 
     def answer_challenge(self, portal: str, kind: str, text: str) -> None:
-        if text != "right":
+        Answering.told += ((portal, kind),)
+        if kind == "captcha" and text != "right":
             raise CaptchaRequired("Not what the picture shows.")
 
 
@@ -46,6 +48,7 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Servic
 
     monkeypatch.setattr(fake_connector.FakeConnector, "open_session", opened)
     monkeypatch.setattr(Answering, "asked", 0)
+    monkeypatch.setattr(Answering, "told", ())
     with fake_services(tmp_path, monkeypatch) as made:
         add_clients(made, ["A", "B"])
         yield made
@@ -136,6 +139,14 @@ def test_a_wrong_answer_leaves_the_challenge_waiting_and_counts(services: Servic
 def test_a_picture_leaves_the_queue_with_its_answer(services: Services) -> None:
     waiting(services)
     accept_answer(services, open_challenge(services, "A", "fake"), "right")
+    assert challenges.open_challenges(services.engine) == []
+
+
+def test_a_person_who_vouches_for_a_password_tells_the_session_that_holds_it_back(services: Services) -> None:
+    for kind in ("password", "second_factor"):
+        waiting(services, kind=kind, image=None)
+        accept_answer(services, open_challenge(services, "A", "fake"), "")
+    assert Answering.told == (("traces", "password"),)
     assert challenges.open_challenges(services.engine) == []
 
 
