@@ -212,6 +212,7 @@ class _Reader:
             row["deposited_on"],
             row["amount_paise"],
             row["minor_head"] or "200",
+            row["year"],
         )
 
     def balances(self) -> tuple[TracesBalance, ...]:
@@ -238,6 +239,8 @@ class _Reader:
                 row.get("available_paise"),
                 row.get("excess_paise", 0),
                 key in booked,
+                row["act"],
+                row.get("is_claimed", True),
             )
             for key, row in sorted(merged.items())
         )

@@ -10,12 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-from clientsync.periods import Quarter
 from clientsync.reconcile.result import ReconRow, inr, ordered
 from clientsync.reconcile.tds.codes import result_row
 from clientsync.reconcile.tds.inputs import BookChallan, Claim, DemandYear, PortalChallan, TracesBalance
 from clientsync.reconcile.tds.keys import ChallanKey, challan_key, challan_words
-from clientsync.reconcile.tds.law import statement_due, working_days_after
+from clientsync.reconcile.tds.law import statement_due, statement_quarter, working_days_after
 
 RUPEE = 100
 """One rupee in paise: the tolerance of a balance on TRACES."""
@@ -297,15 +296,16 @@ def unconsumed_ageing(
     as_of: date,
     extensions: Mapping[tuple[str, str], date] | None = None,
 ) -> tuple[ReconRow, ...]:
-    """R4: what is left of each challan, by age, once the statement of its quarter is past due.
+    """R4: what is left of each challan, by age, once the statement that it was deposited for is past due.
 
-    More than one rupee must be left. The quarter is that of the day of deposit and the due date that of form 26Q.
-    Suggested, never done: open demand of the same client, of the same or a later year. A payment against a demand
-    (minor head 400) that is not consumed is not tagged.
+    More than one rupee must be left. The quarter is that of the tax which was due for deposit, see
+    ``law.statement_quarter``, and the due date that of form 26Q. Suggested, never done: open demand of the same
+    client, of the same or a later year. A payment against a demand (minor head 400) that is not consumed is not
+    tagged. Of a challan that is claimed and not among the unconsumed ones nothing is left.
     """
-    heads: dict[ChallanKey, str] = {}
+    paid: dict[ChallanKey, PortalChallan] = {}
     for challan in sorted(portal, key=lambda one: one.row_id):
-        heads.setdefault(challan_key(challan), challan.minor_head)
+        paid.setdefault(challan_key(challan), challan)
     open_demand: dict[str, list[DemandYear]] = defaultdict(list)
     for year in demand:
         if not year.is_aggregate and year.manual_paise + year.processed_paise > 0:
@@ -313,13 +313,14 @@ def unconsumed_ageing(
     candidates: dict[tuple[str, str], tuple[str, ...]] = {}
     rows: list[ReconRow] = []
     for balance in balances:
-        quarter = Quarter.of(balance.deposited_on)
+        known = paid.get(challan_key(balance))
+        quarter = statement_quarter(balance.deposited_on, balance.act, known.year if known else "")
         place = (balance.client_id, quarter.year)
         if place not in candidates:
             fitting = [one for one in open_demand[balance.client_id] if one.year >= quarter.year]
             fitting.sort(key=lambda one: (one.year, one.row_id))
             candidates[place] = tuple(f"demand:{one.row_id}" for one in fitting)
-        head = heads.get(challan_key(balance), "")
+        head = known.minor_head if known else ""
         due = statement_due(quarter, "26Q", extensions)
         rows.append(_aged(balance, head, due, candidates[place], as_of))
     return ordered(rows)
@@ -333,7 +334,12 @@ def age_bucket(days: int) -> str:
 def _aged(balance: TracesBalance, head: str, due: date, candidates: tuple[str, ...], as_of: date) -> ReconRow:
     left = balance.available_paise or 0
     days = (as_of - balance.deposited_on).days
-    if left <= RUPEE:
+    if balance.available_paise is None and not balance.is_claimed:
+        status, why = (
+            "CHL_LEFT_UNKNOWN",
+            "No statement claims it, and TRACES does not say what is left of it.",
+        )
+    elif left <= RUPEE:
         status, why = "CHL_CONSUMED", "Not more than one rupee is left."
     elif head == DEMAND_HEAD:
         status, why = "DEMAND_NOT_TAGGED", f"{inr(left)} paid against a demand are not tagged to it."

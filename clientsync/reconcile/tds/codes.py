@@ -65,6 +65,7 @@ CODES: dict[str, Code] = {
     # R4 unconsumed ageing
     "CHL_CONSUMED": Code("R4", _OK),
     "CHL_WAITING": Code("R4", _OK),
+    "CHL_LEFT_UNKNOWN": Code("R4", _WARN, "Fetch the unconsumed challans of TRACES again."),
     "CHL_IDLE": Code("R4", _WARN, "Tag it by a correction, or consider one of the suggested demands."),
     "DEMAND_NOT_TAGGED": Code("R4", _ERR, "Tag the challan (minor head 400) to the demand it was paid for."),
     # R5 return and challan

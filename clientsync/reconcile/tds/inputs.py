@@ -18,7 +18,10 @@ from clientsync.periods import Quarter
 
 @dataclass(frozen=True, slots=True)
 class PortalChallan:
-    """A challan on the income-tax portal. ``minor_head`` 200 is TDS, 400 a demand, 100 advance tax."""
+    """A challan on the income-tax portal. ``minor_head`` 200 is TDS, 400 a demand, 100 advance tax.
+
+    ``year`` is the financial or tax year that it names, empty for none.
+    """
 
     client_id: str
     row_id: str
@@ -27,11 +30,16 @@ class PortalChallan:
     deposited_on: date
     amount_paise: int
     minor_head: str = "200"
+    year: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TracesBalance:
-    """A challan on TRACES. An amount is None when that list of TRACES does not show it."""
+    """A challan on TRACES. An amount is None when that list of TRACES does not show it.
+
+    ``act`` is that of the portal which lists it, empty when that is not known. ``is_claimed`` is False where TRACES
+    says that no statement claims it.
+    """
 
     client_id: str
     row_id: str
@@ -42,6 +50,8 @@ class TracesBalance:
     available_paise: int | None
     excess_paise: int = 0
     is_book_entry: bool = False
+    act: str = ""
+    is_claimed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

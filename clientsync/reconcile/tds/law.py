@@ -142,6 +142,29 @@ def deposit_due(deducted_on: date, form: str, *, is_book_entry: bool = False) ->
     return date(deducted_on.year, deducted_on.month + 1, day)
 
 
+def statement_quarter(deposited_on: date, act: str = "", year: str = "") -> Quarter:
+    """Return the quarter whose statement a deposit is for, as far as the challan tells.
+
+    Tax is deposited in the month after its deduction, so a deposit that is in time for the month before belongs to
+    the quarter of that month: 7 July to the first quarter, 30 April to the last. It never lies outside the year that
+    the challan names, nor outside its Act.
+
+    Args:
+        deposited_on: day of deposit.
+        act: ``1961`` or ``2025`` when the challan was paid under it, empty when it is not known.
+        year: financial or tax year that the challan names, such as 2025-26, empty when it names none.
+    """
+    before = deposited_on.replace(day=1) - timedelta(days=1)
+    is_in_time = deposited_on <= deposit_due(before, "26Q")
+    quarter = Quarter.of(before if is_in_time else deposited_on)
+    if year:
+        start = int(year[:4])
+        quarter = min(max(quarter, Quarter(start, 1)), Quarter(start, 4))
+    if act == "1961":
+        return min(quarter, Quarter.of(NEW_ACT_FROM - timedelta(days=1)))
+    return max(quarter, Quarter.of(NEW_ACT_FROM)) if act == "2025" else quarter
+
+
 def interest_rate(day: date, form: str) -> InterestRate:
     """Return the rates that hold for tax which became deductible on ``day``; days before the table get its first."""
     rules = [rule for rule in INTEREST_RATES if rule.is_collection == is_collection(form)]

@@ -15,7 +15,7 @@ from clientsync.reconcile.tds.challans import (
 )
 from clientsync.reconcile.tds.inputs import DemandYear
 from clientsync.reconcile.tds.law import working_days_after
-from tests.unit.reconcile.tds_rows import balance, book, claim, one, portal, statuses
+from tests.unit.reconcile.tds_rows import PAID, balance, book, claim, one, portal, statuses
 
 FRIDAY = date(2026, 11, 13)
 
@@ -152,17 +152,43 @@ def test_r4_buckets_end_on_their_last_day(days: int, bucket: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("deposited", "as_of", "status"),
+    ("deposited", "act", "last_day"),
     [
-        (date(2026, 3, 31), date(2026, 5, 31), "CHL_WAITING"),  # last quarter of the 1961 Act, due that day
-        (date(2026, 3, 31), date(2026, 6, 1), "CHL_IDLE"),
-        (date(2026, 4, 1), date(2026, 7, 31), "CHL_WAITING"),  # first quarter of the 2025 Act
-        (date(2026, 4, 1), date(2026, 8, 1), "CHL_IDLE"),
+        (date(2026, 3, 31), "", date(2026, 5, 31)),
+        (date(2026, 4, 7), "", date(2026, 5, 31)),  # tax of March, in time
+        (date(2026, 4, 30), "1961", date(2026, 5, 31)),
+        (date(2026, 9, 15), "1961", date(2026, 5, 31)),  # late, but under an Act that has no later quarter
+        (date(2026, 4, 1), "2025", date(2026, 7, 31)),  # first quarter of the new Act
+        (date(2026, 5, 1), "", date(2026, 7, 31)),
+        (date(2026, 7, 7), "2025", date(2026, 7, 31)),  # tax of June, in time
+        (date(2026, 7, 8), "2025", date(2026, 10, 31)),
+        (date(2027, 1, 7), "2025", date(2027, 1, 31)),
     ],
 )
-def test_r4_calls_a_challan_idle_after_the_due_date(deposited: date, as_of: date, status: str) -> None:
-    rows = unconsumed_ageing([balance(deposited_on=deposited, available_paise=101)], [], [], as_of)
-    assert statuses(rows) == [status]
+def test_r4_calls_a_challan_idle_when_the_statement_it_was_deposited_for_is_past_due(
+    deposited: date, act: str, last_day: date
+) -> None:
+    left = balance(deposited_on=deposited, available_paise=101, act=act)
+    assert statuses(unconsumed_ageing([left], [], [], last_day)) == ["CHL_WAITING"]
+    assert statuses(unconsumed_ageing([left], [], [], last_day + timedelta(days=1))) == ["CHL_IDLE"]
+
+
+def test_r4_never_dates_a_challan_after_the_year_that_it_names() -> None:
+    late = {"deposited_on": date(2025, 9, 15)}
+    rows = unconsumed_ageing(
+        [balance(**late, available_paise=101)],
+        [portal(**late, year="2024-25")],
+        [DemandYear("C1", "of-the-year", "2024-25", 0, 5)],
+        date(2025, 9, 20),
+    )
+    assert one(rows, "CHL_IDLE").suggestions == ("demand:of-the-year",)
+
+
+def test_r4_does_not_call_a_challan_consumed_that_nobody_claims_and_nobody_shows() -> None:
+    unknown = {"amount_paise": None, "available_paise": None}
+    free = balance(**unknown, is_claimed=False)
+    assert statuses(unconsumed_ageing([free], [], [], PAID)) == ["CHL_LEFT_UNKNOWN"]
+    assert statuses(unconsumed_ageing([balance(**unknown)], [], [], PAID)) == ["CHL_CONSUMED"]
 
 
 def test_r4_lets_one_rupee_go() -> None:
