@@ -172,7 +172,23 @@ RULES: tuple[DueRule, ...] = (
     ),
 )
 
+_RELAXATION_2020 = "Notification 35/2020 of 24-06-2020 (S.O. 2033(E)), under Ordinance 2 of 2020"
 EXTENSIONS: tuple[Extension, ...] = (
+    Extension(
+        frozenset({"24Q"}),
+        Quarter(2018, 4),
+        date(2019, 6, 30),
+        "CBDT order under section 119 of 04-06-2019, F.No. 275/38/2017-IT(B)",
+    ),
+    Extension(frozenset(NEW_FORMS), Quarter(2019, 4), date(2020, 7, 31), _RELAXATION_2020),
+    Extension(frozenset(NEW_FORMS), Quarter(2020, 1), date(2021, 3, 31), _RELAXATION_2020),
+    Extension(frozenset(NEW_FORMS), Quarter(2020, 2), date(2021, 3, 31), _RELAXATION_2020),
+    Extension(
+        frozenset({"24Q", "26Q", "27Q"}),
+        Quarter(2020, 4),
+        date(2021, 7, 15),
+        "CBDT Circular 12/2021 of 25-06-2021, after Circular 9/2021 of 20-05-2021; rule 31A only",
+    ),
     Extension(
         frozenset({"26Q"}), Quarter(2022, 2), date(2022, 11, 30), "CBDT Circular 21/2022 of 27-10-2022"
     ),
@@ -183,6 +199,8 @@ EXTENSIONS: tuple[Extension, ...] = (
         "CBDT Circular 9/2023 of 28-06-2023",
     ),
 )
+"""Orders for the whole country; those for one State (Odisha, 2018-19-Q4) are not here, because nobody says where a
+deductor sits."""
 
 
 def statement_due(

@@ -133,6 +133,27 @@ def test_an_extension_wins_over_the_rule_for_its_forms_only() -> None:
     assert (plain.on, plain.is_extended) == (date(2022, 10, 31), False)
 
 
+@pytest.mark.parametrize(
+    ("quarter", "deducted", "salaries", "collected"),
+    [
+        (Quarter(2018, 4), date(2019, 5, 31), date(2019, 6, 30), date(2019, 5, 15)),
+        (Quarter(2019, 3), date(2020, 1, 31), date(2020, 1, 31), date(2020, 1, 15)),
+        (Quarter(2019, 4), date(2020, 7, 31), date(2020, 7, 31), date(2020, 7, 31)),
+        (Quarter(2020, 1), date(2021, 3, 31), date(2021, 3, 31), date(2021, 3, 31)),
+        (Quarter(2020, 2), date(2021, 3, 31), date(2021, 3, 31), date(2021, 3, 31)),
+        (Quarter(2020, 3), date(2021, 1, 31), date(2021, 1, 31), date(2021, 1, 15)),
+        (Quarter(2020, 4), date(2021, 7, 15), date(2021, 7, 15), date(2021, 5, 15)),
+        (Quarter(2021, 1), date(2021, 7, 31), date(2021, 7, 31), date(2021, 7, 15)),
+    ],
+)
+def test_what_the_board_extended_from_2019_to_2021_moves_those_forms_and_quarters_alone(
+    quarter: Quarter, deducted: date, salaries: date, collected: date
+) -> None:
+    due = {form: forms.statement_due(form, quarter) for form in ("26Q", "27Q", "24Q", "27EQ")}
+    found = [one.on for one in due.values() if one is not None]
+    assert found == [deducted, deducted, salaries, collected]
+
+
 def test_quarters_before_the_table_have_no_due_date() -> None:
     assert forms.statement_due("26Q", Quarter(2015, 4)) is None
     assert forms.statement_due("26Q", Quarter(2016, 1)) is not None
