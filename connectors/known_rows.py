@@ -1,14 +1,16 @@
 """What the warehouse holds of a client, read when a rule first looks at it, so that little must be asked again.
 
-Invariant: only rows that stand (not removed) are knowledge, so a rule never rests on what the portal took back.
+Invariant: only rows that stand (not removed) are knowledge, so a rule never rests on what the portal took back; of
+that only the moment is told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from clientsync.database import reading
 from clientsync.spec.module import TableSpec
@@ -50,3 +52,13 @@ class KnownRows(Mapping[str, Any]):
         )
         with reading(self._engine) as connection:
             return [dict(row) for row in connection.execute(statement).mappings()]
+
+    def moved_at(self, table: TableSpec) -> datetime | None:
+        """Return when a row of the client in a table was last new, another or removed; None when it never had one."""
+        core = warehouse_table(table).core
+        statement = select(func.max(core.c.loaded_at), func.max(core.c.removed_at)).where(
+            core.c.client_id == self._client_id
+        )
+        with reading(self._engine) as connection:
+            moments = [one for one in connection.execute(statement).one() if one is not None]
+        return max(moments, default=None)

@@ -18,10 +18,18 @@ from clientsync.spec.module import Deductor, Module
 
 @dataclass(frozen=True)
 class ModuleGroup:
-    """What an operator ticks: a label and the modules behind it."""
+    """What an operator ticks: a label and the modules behind it.
+
+    Attributes:
+        label: what the operator sees.
+        modules: names of the modules behind it.
+        goes_first: worked on before the groups that are shown before it, because what it shares tells them what
+            has moved.
+    """
 
     label: str
     modules: tuple[str, ...]
+    goes_first: bool = False
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def work_items(current: Run) -> list[tuple[str, str, list[Unit]]]:
     items: dict[tuple[str, str], list[Unit]] = {}
     for unit in current.units:
         items.setdefault((label_of[unit.key.module], unit.key.client_id), []).append(unit)
-    order = {group.label: number for number, group in enumerate(found.groups)}
+    order = {group.label: (not group.goes_first, number) for number, group in enumerate(found.groups)}
     return [
         (label, client_id, units)
         for (label, client_id), units in sorted(

@@ -31,7 +31,7 @@ class TdsConnector:
         ModuleGroup("Fetch Challans - IT Portal only", ("challans",)),
         ModuleGroup("TRACES Unconsumed Challans", ("unconsumed_challans",)),
         ModuleGroup("Notices & Orders - Sync Already Raised", ("notices",)),
-        ModuleGroup("Outstanding Demand", ("outstanding_demand",)),
+        ModuleGroup("Outstanding Demand", ("outstanding_demand",), goes_first=True),
         ModuleGroup("Verify LDC", ("certificates",)),
     )
     calendar: Calendar = Calendar.QUARTERS

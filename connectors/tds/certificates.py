@@ -30,6 +30,7 @@ from clientsync.spec.module import (
 )
 from connectors.gst.shapes import leaves, only_known
 from connectors.tds import fields, forms, identifiers
+from connectors.tds.rests import INBOX_CHECKSUM, general_inbox
 
 CATEGORY = "42"
 """Inbox category of certificates u/s 197 and 206C (reference 3.4)."""
@@ -356,6 +357,20 @@ def _follow_known(_: Any, asking: Asking) -> Sequence[tuple[str, dict[str, str]]
     return questions or None
 
 
+def _follow_at_rest(payload: Any, asking: Asking) -> Sequence[tuple[str, dict[str, str]]] | None:
+    """Verify what is known after the tab for action, when the other tab, which is the last one, rests."""
+    return _follow_known(payload, asking) if _general_rests(asking) else None
+
+
+def _general_rests(asking: Asking) -> bool:
+    return general_inbox(asking, MODULE.section("inbox_general")) is not None
+
+
+def _without_pan_at_rest(records: Sequence[Record], asking: Asking) -> Iterable[Finding]:
+    """Say the same as ``_without_pan`` after the tab for action, when the other tab rests."""
+    return _without_pan(records, asking) if _general_rests(asking) else ()
+
+
 def _without_pan(_: Sequence[Record], asking: Asking) -> Iterable[Finding]:
     """Say how many announced certificates cannot be verified, because nobody knows whose they are."""
     known = {one["number"] for one in _known(asking, "1961")}
@@ -529,11 +544,13 @@ def _inbox(name: str, tab: str, *, is_last: bool) -> Section:
         parse=_parse_inbox,
         tables=(NOTICES.name,),
         params=_inbox_params(tab),
+        skip=(general_inbox,) if is_last else (),
+        checksum=None if is_last else INBOX_CHECKSUM,
         integrity=(_counted, only_known(_INBOX_SHAPE, "the inbox")),
-        reconcile=_without_pan if is_last else None,
+        reconcile=_without_pan if is_last else _without_pan_at_rest,
         next_page=_next_of_inbox,
         merge=_merger("rows"),
-        follow=_follow_known if is_last else None,
+        follow=_follow_known if is_last else _follow_at_rest,
     )
 
 

@@ -27,16 +27,20 @@ from clientsync.spec.module import (
     Record,
     Row,
     Section,
+    Skip,
     TableSpec,
 )
 from clientsync.warehouse.views import View
 from connectors.gst.shapes import leaves, only_known
 from connectors.tds import fields, identifiers
+from connectors.tds.rests import has_demand_moved, has_new_statement, last_read, rest
 
 PAGE_SIZE = 100
 """Rows of a page; larger ones worked for others, this one is safe (reference 3.2)."""
 NEW_ACT_BEGAN = date(FIRST_YEAR_OF_THE_NEW_ACT, 4, 1)
 """No payment under the Income-tax Act, 2025 is older (s.536 of that Act)."""
+LAST_PAYMENTS_DUE = date(FIRST_YEAR_OF_THE_NEW_ACT, 4, 30)
+"""Tax deducted in March 2026, the last month of the Act of 1961, was due on this day (Income-tax Rules, rule 30)."""
 ACTS = {"act_1961": "1961", "act_2025": "2025", "detail_1961": "1961", "detail_2025": "2025"}
 ACT_TYPES = {"1961": "O", "2025": "N"}
 """How the payment history names the Acts (reference 3.2)."""
@@ -524,6 +528,32 @@ def _heads_view(_: str) -> str:
 VIEWS = (View("v_tds_challan_heads", _heads_view),)
 
 
+def _over(asking: Asking, section: Section) -> Skip | None:
+    """Resting: no payment under the Act of 1961 is due any more, and nothing tells of a late one.
+
+    A challan that TRACES shows and this list does not, a statement under that Act that is filed or processed, or
+    another demand ends the rest: whoever corrects a statement or settles a demand pays first.
+    """
+    read_on, memory = last_read(asking, section.name), asking.memory.get(section.name)
+    paid = {_place(one) for one in asking.known.get("challans", ()) if one["act"] == "1961"}
+    if read_on is None or memory is None or memory.rows != len(paid) or asking.today <= LAST_PAYMENTS_DUE:
+        return None
+    on_traces = (*asking.known.get("unconsumed", ()), *asking.known.get("statuses", ()))
+    if any(one["deposited_on"] >= read_on and _place(one) not in paid for one in on_traces):
+        return None
+    if has_new_statement(asking, section.name) or has_demand_moved(asking, section.name):
+        return None
+    why = (
+        f"payments under the Act of 1961 were due until {LAST_PAYMENTS_DUE:%d-%m-%Y}, TRACES shows no further "
+        "challan, no statement under that Act is new, and the demand has not moved"
+    )
+    return rest(asking, section, why, details=("detail_1961",))
+
+
+def _place(one: Mapping[str, Any]) -> identifiers.ChallanKey:
+    return identifiers.challan_key(one["bsr"], one["serial"], one["deposited_on"])
+
+
 def _list_section(act: str) -> Section:
     return Section(
         name=f"act_{act}",
@@ -531,6 +561,7 @@ def _list_section(act: str) -> Section:
         parse=_parse,
         tables=(CHALLANS.name,),
         params=_params(act),
+        skip=(_over,) if act == "1961" else (),
         integrity=(_whole, only_known(_LIST_SHAPE, "the payment history")),
         next_page=_next_page,
         merge=_merge,

@@ -82,7 +82,8 @@ class StatementStatus(StrEnum):
 
 STATUSES = tuple(one.value for one in StatementStatus)
 EFILING_WAITS = "Filed"
-EFILING_STATUSES = (EFILING_WAITS, "Accepted")
+EFILING_ACCEPTED = "Accepted"
+EFILING_STATUSES = (EFILING_WAITS, EFILING_ACCEPTED)
 """What the e-filing portal says of a filed form; its list is not published, so these are assumed."""
 _STATUS_BY_LETTERS = {"".join(one.lower().split()): one for one in (*STATUSES, *EFILING_STATUSES)}
 
@@ -101,14 +102,26 @@ def is_settled(statements: Iterable[Mapping[str, Any]]) -> bool:
     Args:
         statements: each with ``token``, ``status`` and ``filed_on`` (a date, None when it is not known).
     """
+    return _newest_processed(statements) == StatementStatus.WITHOUT_DEFAULTS
+
+
+def has_open_defaults(statements: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether everything of one quarter and form is processed, and its newest statement has defaults.
+
+    Args:
+        statements: as of ``is_settled``.
+    """
+    return _newest_processed(statements) == StatementStatus.WITH_DEFAULTS
+
+
+def _newest_processed(statements: Iterable[Mapping[str, Any]]) -> str:
+    """Return the status of the newest statement that was not rejected, empty while one waits or there is none."""
     accepted = [one for one in statements if status_name(str(one["status"])) != StatementStatus.REJECTED]
-    if not accepted:
-        return False
     done = (StatementStatus.WITHOUT_DEFAULTS, StatementStatus.WITH_DEFAULTS)
-    if any(status_name(str(one["status"])) not in done for one in accepted):
-        return False
+    if not accepted or any(status_name(str(one["status"])) not in done for one in accepted):
+        return ""
     newest = max(accepted, key=lambda one: (one["filed_on"] or date.min, str(one["token"])))
-    return status_name(str(newest["status"])) == StatementStatus.WITHOUT_DEFAULTS
+    return status_name(str(newest["status"]))
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Engine
 
 from connectors.known_rows import KnownRows
-from connectors.tds import certificates, challans, notices, receipts, return_summary, unconsumed_challans
+from connectors.tds import (
+    certificates,
+    challans,
+    notices,
+    outstanding_demand,
+    receipts,
+    return_summary,
+    unconsumed_challans,
+)
 from connectors.tds.statement_rows import FILE_DEDUCTEE
 
 
@@ -19,7 +28,10 @@ def known(engine: Engine, client_id: str) -> Mapping[str, Any]:
     ``consumption``: (bsr, serial, deposited_on) to available_paise and status. ``statements``: (quarter, form) to
     dicts of token, kind, status, filed_on, processed_on. ``certificates``: dicts of number, act, year, pan, source,
     verified_on. ``certificate_notices``: numbers that the inbox announced. ``statuses``: dicts of bsr, serial,
-    deposited_on, status, is_claimed. ``requests``: dicts of section, status.
+    deposited_on, status, is_claimed. ``unconsumed``: dicts of bsr, serial, deposited_on, as the grid of old TRACES
+    listed them. ``demand_quarters``: dicts of year, quarter, form and loaded_at, when what TRACES demands was last
+    another. ``demand_moved_at``: when the list of demand last changed, None when there was none. ``requests``: dicts
+    of section, status.
 
     Raises:
         WarehouseError: when a value is read and the database cannot be.
@@ -79,6 +91,19 @@ def _statuses(of: KnownRows) -> list[dict[str, Any]]:
     return of.rows(unconsumed_challans.STATUSES, "bsr", "serial", "deposited_on", "status", "is_claimed")
 
 
+def _unconsumed(of: KnownRows) -> list[dict[str, Any]]:
+    rows = of.rows(unconsumed_challans.BALANCES, "section", "bsr", "serial", "deposited_on")
+    return [row for row in rows if row["section"] == "unconsumed"]
+
+
+def _demand_quarters(of: KnownRows) -> list[dict[str, Any]]:
+    return of.rows(outstanding_demand.QUARTERS, "year", "quarter", "form", "loaded_at")
+
+
+def _demand_moved_at(of: KnownRows) -> datetime | None:
+    return of.moved_at(outstanding_demand.DEMANDS)
+
+
 def _requests(of: KnownRows) -> list[dict[str, Any]]:
     return of.rows(notices.REQUESTS, "section", "status")
 
@@ -91,5 +116,8 @@ _READERS: dict[str, Callable[[KnownRows], Any]] = {
     "certificates": _certificates,
     "certificate_notices": _notices,
     "statuses": _statuses,
+    "unconsumed": _unconsumed,
+    "demand_quarters": _demand_quarters,
+    "demand_moved_at": _demand_moved_at,
     "requests": _requests,
 }

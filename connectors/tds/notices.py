@@ -31,7 +31,7 @@ from clientsync.spec.module import (
 )
 from connectors.gst.shapes import leaves, only_known
 from connectors.tds import fields, forms, identifiers
-from connectors.tds.rests import is_unchanged, rest, rows_checksum
+from connectors.tds.rests import INBOX_CHECKSUM, general_inbox, is_unchanged, rest, rows_checksum
 
 CERTIFICATE_CATEGORY = "42"
 """Category of the inbox for certificates under s.197 or 206C; the other codes are not published."""
@@ -491,6 +491,8 @@ def _inbox_section(name: str, action: str) -> Section:
         parse=_inbox,
         tables=("tds__notice",),
         params=partial(_tab, action=action),
+        skip=(general_inbox,) if action == "0" else (),
+        checksum=INBOX_CHECKSUM if action == "1" else None,
         integrity=(
             only_known(_INBOX_SHAPE, "the inbox"),
             fields.all_rows("records", "rows", "Inbox"),

@@ -31,6 +31,7 @@ from clientsync.spec.module import (
 )
 from connectors.gst.shapes import leaves, only_known
 from connectors.tds import fields, forms, identifiers
+from connectors.tds.rests import is_unchanged
 
 TEN_RUPEES = 1000
 """Tolerance in paise between a year's demand and the sum of its rounded quarters (V28)."""
@@ -436,6 +437,11 @@ def _net_agrees(payload: Any, records: Sequence[Record], context: Context) -> It
             )
 
 
+def _share(asking: Asking) -> bool:
+    """Tell the other modules of this run whether the list of demand is another one than before."""
+    return not is_unchanged(asking, "demand", _checksum)
+
+
 _NOT_NEGATIVE = {"low": 0, "high": None}
 
 DEMANDS = TableSpec(
@@ -594,4 +600,5 @@ MODULE = Module(
     tables=(DEMANDS, QUARTERS, DEFAULTS),
     cadence=Cadence.CLIENT,
     naive_calls=10,
+    share=_share,
 )

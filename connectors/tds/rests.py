@@ -13,9 +13,13 @@ from datetime import date, timedelta
 from typing import Any
 
 from clientsync.clock import INDIA
+from clientsync.periods import Quarter
 from clientsync.spec.module import Asking, Section, Skip, SkipKind
 from connectors.gst.skips import proven
 from connectors.tds import fields
+
+SAME_NIGHT = timedelta(hours=6)
+"""What is loaded within this time of a reading belongs to the same run."""
 
 
 def last_read(asking: Asking, section: str) -> date | None:
@@ -47,6 +51,29 @@ def rest(asking: Asking, section: Section, why: str, *, details: Iterable[str] =
     )
 
 
+def newest_statements(asking: Asking) -> Iterable[date]:
+    """Yield the days of filing and of processing of all statements under the Act of 1961, stored or read tonight."""
+    for (quarter, _), filed in asking.known.get("statements", {}).items():
+        if Quarter.parse(quarter).act == "1961":
+            yield from (one[name] for one in filed for name in ("filed_on", "processed_on") if one.get(name))
+    for days in (asking.shared.get("return_summary") or {}).values():
+        yield from days
+
+
+def has_new_statement(asking: Asking, section: str) -> bool:
+    """Whether a statement under the Act of 1961 was filed or processed since a section was read, or on that day."""
+    read_on = last_read(asking, section)
+    return read_on is None or any(day >= read_on for day in newest_statements(asking))
+
+
+def has_demand_moved(asking: Asking, section: str) -> bool:
+    """Whether the list of demand has changed since a section was read, as far as that is known."""
+    memory, moved_at = asking.memory.get(section), asking.known.get("demand_moved_at")
+    if memory is None or asking.shared.get("outstanding_demand"):
+        return True
+    return moved_at is not None and moved_at > memory.asked_at + SAME_NIGHT
+
+
 def rows_checksum(name: str) -> Callable[[Any], str]:
     """Return a ``Section.checksum``: what identifies an unchanged list is its rows, not the question beside them."""
 
@@ -56,6 +83,24 @@ def rows_checksum(name: str) -> Callable[[Any], str]:
         return hashlib.sha256(text.encode()).hexdigest()
 
     return checksum
+
+
+INBOX_CHECKSUM = rows_checksum("rows")
+"""What identifies an unchanged tab of the TRACES inbox."""
+
+
+def general_inbox(asking: Asking, section: Section) -> Skip | None:
+    """Resting: the tab of the inbox for information, while tab for action, statements and demand are as before.
+
+    A communication that is dealt with moves from there to here, and an intimation follows the processing of a
+    statement, so either ends the rest.
+    """
+    if not is_unchanged(asking, "inbox_action", INBOX_CHECKSUM) or has_new_statement(asking, section.name):
+        return None
+    if has_demand_moved(asking, section.name):
+        return None
+    why = "it is for information, the communications for action are as before, and no statement or demand is new"
+    return rest(asking, section, why)
 
 
 def is_unchanged(asking: Asking, section: str, checksum: Callable[[Any], str]) -> bool:

@@ -19,6 +19,7 @@ from clientsync.spec.checks import Check, CheckKind, OnBreach
 from clientsync.spec.module import (
     Asking,
     Cadence,
+    CellMemory,
     Context,
     Deletes,
     Finding,
@@ -33,7 +34,7 @@ from clientsync.spec.module import (
 from connectors.gst.shapes import leaves, only_known
 from connectors.tds import fields, forms, identifiers
 from connectors.tds.forms import StatementStatus
-from connectors.tds.rests import rest
+from connectors.tds.rests import SAME_NIGHT, rest
 
 PAGE_ROWS = 100
 """Rows of a full page of filed forms; the portal client asks for so many."""
@@ -306,15 +307,57 @@ def _by_form(payload: Any, *, form: str) -> Sequence[dict[str, str]]:
 
 
 def _resting(asking: Asking, section: Section, *, form: str) -> Skip | None:
-    """Resting: all statements of the quarter that TRACES showed are stored, and processed without defaults or cured."""
+    """Resting: all statements of the quarter that TRACES showed are stored and processed.
+
+    They are processed without defaults or cured; or what TRACES demands for the newest one is what it was when they
+    were read. A correction that cures it, wholly or in part, moves the demand, which is asked every night.
+    """
     if asking.quarter is None:
         return None
     known = asking.known.get("statements", {}).get((asking.quarter.label, form), ())
     memory = asking.memory.get(section.name)
-    if memory is None or memory.rows != len(known) or not forms.is_settled(known):
+    if memory is None or memory.rows != len(known):
         return None
-    why = f"the statements {form} of {asking.quarter} are processed without defaults"
+    if forms.is_settled(known):
+        why = f"the statements {form} of {asking.quarter} are processed without defaults"
+    elif forms.has_open_defaults(known) and _is_demand_unmoved(asking, form, memory):
+        why = (
+            f"the statements {form} of {asking.quarter} are processed, and the demand for them has not moved"
+        )
+    else:
+        return None
     return rest(asking, section, why, details=("rejection_reason",))
+
+
+def _is_demand_unmoved(asking: Asking, form: str, memory: CellMemory) -> bool:
+    """Whether tonight's demand is the stored one, and that for the quarter and form is as old as their reading."""
+    if asking.shared.get("outstanding_demand") is not False:
+        return False
+    quarter = _quarter(asking)
+    place = quarter.label[:7], f"Q{quarter.number}", form
+    moments = [
+        one["loaded_at"]
+        for one in asking.known.get("demand_quarters", ())
+        if (one["year"], one["quarter"], one["form"]) == place
+    ]
+    return bool(moments) and max(moments) <= memory.asked_at + SAME_NIGHT
+
+
+def _accepted(asking: Asking, section: Section, *, form: str) -> Skip | None:
+    """Resting: the statements of the quarter that e-filing showed are stored, and all of them accepted.
+
+    What follows acceptance is not known of the new portal, so only a correction could be new, and that is filed by
+    the practice itself.
+    """
+    if asking.quarter is None:
+        return None
+    known = asking.known.get("statements", {}).get((asking.quarter.label, form), ())
+    memory = asking.memory.get(section.name)
+    if memory is None or memory.rows != len(known) or not known:
+        return None
+    if any(forms.status_name(str(one["status"])) != forms.EFILING_ACCEPTED for one in known):
+        return None
+    return rest(asking, section, f"the statements {form} of {asking.quarter} are accepted by e-filing")
 
 
 def _quarter(asking: Asking) -> Quarter:
@@ -463,7 +506,7 @@ def _new_section(form: str) -> Section:
         parse=partial(_filed_forms, form=form),
         tables=("tds__statement",),
         params=_filed_params,
-        skip=_skips(form),
+        skip=(*_skips(form), partial(_accepted, form=form)),
         integrity=(
             only_known(_FILED_SHAPE, "the filed forms"),
             fields.all_rows("totalElements", "forms", "Filed forms"),

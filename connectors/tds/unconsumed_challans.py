@@ -30,7 +30,14 @@ from clientsync.spec.module import (
 )
 from connectors.gst.shapes import leaves, only_known
 from connectors.tds import fields, forms, identifiers
-from connectors.tds.rests import is_unchanged, last_read, rest, rows_checksum
+from connectors.tds.rests import (
+    has_demand_moved,
+    has_new_statement,
+    is_unchanged,
+    last_read,
+    rest,
+    rows_checksum,
+)
 
 NEW_ACT_BEGAN = date(FIRST_YEAR_OF_THE_NEW_ACT, 4, 1)
 """No challan of the Income-tax Act, 2025 is older (s.536 of that Act)."""
@@ -471,7 +478,7 @@ def _quiet(asking: Asking, section: Section) -> Skip | None:
     """Resting: nothing that changes a status has been seen since the list was read.
 
     A challan comes unclaimed or is claimed by a statement. The first shows in tonight's grid of unconsumed ones, the
-    second in the payments and statements of tonight; a challan without its consumption ends the rest as well.
+    second in the payments, statements and demand of tonight; a challan without its consumption ends the rest as well.
     """
     read_on, stored = last_read(asking, section.name), asking.known.get("statuses", ())
     memory = asking.memory.get(section.name)
@@ -481,22 +488,18 @@ def _quiet(asking: Asking, section: Section) -> Skip | None:
         return None
     challans = [*asking.known.get("challans", ()), *(asking.shared.get("challans") or ())]
     paid = (one["deposited_on"] for one in challans if one["act"] == "1961")
-    if any(day >= read_on for day in (*paid, *_newest_statements(asking))):
+    if has_demand_moved(asking, section.name) or has_new_statement(asking, section.name):
+        return None
+    if any(day >= read_on for day in paid):
         return None
     amounts = _amounts(asking)
     if any(_key(one) in amounts for one in _changed(asking, stored)):
         return None
-    why = "the unconsumed challans are as before, and no payment or statement under the Act of 1961 is new"
+    why = (
+        "the unconsumed challans and the demand are as before, and no payment or statement under the Act of 1961 "
+        "is new"
+    )
     return rest(asking, section, why, details=("consumption",))
-
-
-def _newest_statements(asking: Asking) -> Iterable[date]:
-    """Yield the days of filing and of processing of all statements under the Act of 1961, stored or read tonight."""
-    for (quarter, _), filed in asking.known.get("statements", {}).items():
-        if Quarter.parse(quarter).act == "1961":
-            yield from (one[name] for one in filed for name in ("filed_on", "processed_on") if one.get(name))
-    for days in (asking.shared.get("return_summary") or {}).values():
-        yield from days
 
 
 def _number_checks(letter: str) -> tuple[Check, ...]:
