@@ -84,7 +84,9 @@ RETURN_SHAPE = {
     "itc_elg": {**dict.fromkeys(CREDIT, _CREDIT), "itc_net": _CREDIT},
     "inward_sup": {"isup_details": leaves("ty inter intra")},
     "intr_ltfee": {"intr_details": _TAXES, "ltfee_details": _TAXES},
-    "tx_pmt": dict.fromkeys(("tx_py", "pdcash", "pditc", "adjnegliab", "nettaxpay", "pdnls"), _PAY),
+    "tx_pmt": dict.fromkeys(
+        ("tx_py", "pdcash", "pditc", "adjnegliab", "nettaxpay", "net_tax_pay", "pdnls"), _PAY
+    ),
     "liab_breakup": {
         "ret_period": None,
         "liability": leaves("iamt camt samt csamt igst cgst sgst cess"),

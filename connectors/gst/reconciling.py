@@ -229,6 +229,8 @@ class _Reader:
             before = found.get(row["period"], Payment())
             kind = row["kind"]
             tax = Taxes(0, *(row[f"{head}_tax_paise"] for head in HEADS))
+            owed = Taxes(0, *(max(0, one) for one in tax.heads))
+            adjusted = Taxes(0, *map(abs, tax.heads))
             credit = Taxes(
                 0,
                 row["igst_by_igst_paise"] + row["igst_by_cgst_paise"] + row["igst_by_sgst_paise"],
@@ -237,7 +239,7 @@ class _Reader:
                 row["cess_by_cess_paise"],
             )
             found[row["period"]] = Payment(
-                before.owed.plus(tax if kind == "tx_py" else Taxes()),
+                before.owed.plus(owed if kind == "tx_py" else Taxes()),
                 before.cash.plus(tax if kind == "pdcash" else Taxes()),
                 before.credit.plus(credit),
                 before.from_igst
@@ -246,6 +248,7 @@ class _Reader:
                 + row["sgst_by_igst_paise"],
                 before.from_cgst + row["igst_by_cgst_paise"] + row["cgst_by_cgst_paise"],
                 before.from_sgst + row["igst_by_sgst_paise"] + row["sgst_by_sgst_paise"],
+                before.adjusted.plus(adjusted if kind == "adjnegliab" else Taxes()),
             )
         return found
 

@@ -42,10 +42,11 @@ class Payment:
     """How a GSTR-3B, or its liability ledger, says that tax was paid, by head.
 
     Attributes:
-        owed: tax of the return, reverse charge included.
+        owed: tax of the return, reverse charge included; a negative liability is not owed but carried forward.
         cash: paid in cash.
         credit: paid out of credit, whatever head the credit had.
         from_igst, from_cgst, from_sgst: credit of that head that was used, in all.
+        adjusted: negative liability of earlier periods that was set against what is owed.
         igst_left: IGST credit that was left unused though CGST or SGST credit was used; None when not known.
     """
 
@@ -55,6 +56,7 @@ class Payment:
     from_igst: int = 0
     from_cgst: int = 0
     from_sgst: int = 0
+    adjusted: Taxes = Taxes()
     igst_left: int | None = None
 
 

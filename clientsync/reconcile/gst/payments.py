@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clientsync.reconcile.gst.inputs import HEADS, Ledger, RegistrationInputs, Taxes
-from clientsync.reconcile.result import ReconRow, Severity
+from clientsync.reconcile.result import ReconRow, Severity, inr
 
 
 def paid_in_full(inputs: RegistrationInputs) -> Iterator[ReconRow]:
     """G3: cash and credit pay the liability of every head, and IGST credit is used before CGST and SGST credit.
 
+    Negative liability of earlier periods that the portal has set against it (table 6.1) pays like cash.
     Source: CGST Act s.49A and s.49B, CGST Rules rule 88A: IGST credit first; CGST and SGST credit never pay each other,
     which the form has no field for.
     """
@@ -18,7 +19,7 @@ def paid_in_full(inputs: RegistrationInputs) -> Iterator[ReconRow]:
         paid = one.paid
         if paid is None:
             continue
-        settled = paid.cash.plus(paid.credit)
+        settled = paid.cash.plus(paid.credit).plus(paid.adjusted)
         pairs = zip(HEADS, paid.owed.heads, settled.heads, strict=True)
         short = [head.upper() for head, owed, had in pairs if abs(owed - had) > inputs.tolerance_paise]
         is_out_of_order = bool(paid.igst_left) and (paid.from_cgst + paid.from_sgst) > 0
@@ -33,7 +34,11 @@ def paid_in_full(inputs: RegistrationInputs) -> Iterator[ReconRow]:
             why = "CGST or SGST credit was used while IGST credit was left."
             action = "Use IGST credit first in the next return."
         else:
-            code, severity, why, action = "PAID", Severity.OK, "Cash and credit pay the liability.", ""
+            code, severity, action = "PAID", Severity.OK, ""
+            why = "Cash and credit pay the liability"
+            if paid.adjusted.total:
+                why += f", with {inr(paid.adjusted.total)} of negative liability of earlier periods"
+            why += "."
         yield ReconRow(
             "G3",
             code,
@@ -49,17 +54,21 @@ def paid_in_full(inputs: RegistrationInputs) -> Iterator[ReconRow]:
 
 
 def posted_as_filed(inputs: RegistrationInputs) -> Iterator[ReconRow]:
-    """G14: the liability ledger of a period says what the filed 3B says, in cash and in credit, head by head."""
+    """G14: the liability ledger of a period says what the filed 3B says, in cash and in credit, head by head.
+
+    What is owed may be posted before or after negative liability of earlier periods was set against it.
+    """
     for one in inputs.periods:
         if one.paid is None or one.posted is None:
             continue
+        net = one.paid.owed.plus(one.paid.adjusted, -1)
+        is_net = bool(net != one.paid.owed and not _wrong_heads(inputs, net, one.posted.owed))
         for name, filed, posted in (
-            ("owed", one.paid.owed, one.posted.owed),
+            ("owed", net if is_net else one.paid.owed, one.posted.owed),
             ("cash", one.paid.cash, one.posted.cash),
             ("credit", one.paid.credit, one.posted.credit),
         ):
-            pairs = zip(HEADS, filed.heads, posted.heads, strict=True)
-            wrong = [head.upper() for head, a, b in pairs if abs(a - b) > inputs.tolerance_paise]
+            wrong = _wrong_heads(inputs, filed, posted)
             yield ReconRow(
                 "G14",
                 "LEDGER_DIFFERS" if wrong else "LEDGER_AGREES",
@@ -111,6 +120,11 @@ def _balance(
         else f"The {one.name} ledger agrees with its {words}.",
         "Read the ledger of this month again; then ask the portal's helpdesk." if wrong else "",
     )
+
+
+def _wrong_heads(inputs: RegistrationInputs, filed: Taxes, posted: Taxes) -> list[str]:
+    pairs = zip(HEADS, filed.heads, posted.heads, strict=True)
+    return [head.upper() for head, a, b in pairs if abs(a - b) > inputs.tolerance_paise]
 
 
 def _follows(earlier: str, later: str) -> bool:

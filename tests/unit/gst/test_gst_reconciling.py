@@ -192,6 +192,53 @@ def paid(engine: Engine) -> None:
         )  # fmt: skip
 
 
+def pay(engine: Engine, kind: str, number: int = 1, **paise: int) -> None:
+    put(
+        engine, gstr3b.PAYMENTS, period="102026", section="retsum", kind=kind, occurrence=number,
+        **{f"{name}_paise": amount for name, amount in paise.items()},
+    )  # fmt: skip
+
+
+def owed_in_ledger(engine: Engine, paise: int, kind: str = "", number: int = 1) -> None:
+    put(
+        engine, ledgers.ENTRIES, period="102026", section="tax", entry_type="Cr" if kind else "Dr", occurrence=number,
+        discharge_type=kind, igst_tax_paise=paise,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("posted", [TAX, TAX - 30_00])
+def test_negative_liability_of_earlier_periods_pays_and_may_be_posted_gross_or_net(
+    engine: Engine, posted: int
+) -> None:
+    read_all(engine)
+    pay(engine, "tx_py", igst_tax=TAX)
+    pay(engine, "adjnegliab", igst_tax=30_00)
+    pay(engine, "pdcash", igst_tax=TAX - 30_00)
+    owed_in_ledger(engine, posted)
+    owed_in_ledger(engine, TAX - 30_00, "cash", 2)
+    (row,) = found(engine, "G3").rows
+    assert (row.status, row.left, row.right) == ("PAID", TAX, TAX)
+    assert "30.00 of negative liability" in row.why
+    assert found(engine, "G14").exceptions == ()
+
+
+def test_negative_liability_that_is_not_enough_leaves_the_rest_unpaid(engine: Engine) -> None:
+    read_all(engine)
+    pay(engine, "tx_py", igst_tax=TAX)
+    pay(engine, "adjnegliab", igst_tax=30_00)
+    (row,) = found(engine, "G3").exceptions
+    assert (row.code, row.difference_paise) == ("NOT_PAID_IN_FULL", 30_00 - TAX)
+
+
+def test_a_liability_that_is_negative_is_carried_forward_and_nothing_is_owed(engine: Engine) -> None:
+    read_all(engine)
+    pay(engine, "tx_py", igst_tax=-30_00)
+    pay(engine, "tx_py", 2, igst_tax=20_00)  # reverse charge is paid all the same
+    pay(engine, "pdcash", igst_tax=20_00)
+    (row,) = found(engine, "G3").rows
+    assert (row.status, row.left, row.right) == ("PAID", 20_00, 20_00)
+
+
 def test_a_liability_ledger_without_postings_differs_from_a_return_that_says_paid(engine: Engine) -> None:
     read_all(engine)
     paid(engine)
