@@ -47,9 +47,19 @@ def itc_arithmetic(inputs: RegistrationInputs) -> Iterator[ReconRow]:
 
 
 def against_computed(inputs: RegistrationInputs) -> Iterator[ReconRow]:
-    """G4: every table of 3B against what the portal computed from GSTR-1 and 2B."""
+    """G4: every table of 3B against what the portal computed from GSTR-1 and 2B.
+
+    For a return that is nil, like GSTR-1 and 2B of its period, the portal has nothing to compute.
+    """
     for one in inputs.periods:
-        if one.filed is None or one.computed is None:
+        if one.filed is None:
+            continue
+        if one.computed is None:
+            if _is_nil(one, one.filed):
+                why = "The portal computed nothing, and GSTR-1, GSTR-2B and GSTR-3B of this period have nothing."
+                yield ReconRow(
+                    "G4", "AS_COMPUTED", Severity.OK, inputs.client_id, (one.period, ""), 0, 0, 0, why, ""
+                )
             continue
         for table in COMPARED:
             if table not in one.computed and table not in one.filed:
@@ -72,6 +82,22 @@ def against_computed(inputs: RegistrationInputs) -> Iterator[ReconRow]:
                 else f"Table {table} is as the portal computed it.",
                 "Explain the difference or correct it in the next GSTR-3B." if wrong else "",
             )
+
+
+def without_computed(inputs: RegistrationInputs) -> list[str]:
+    """Return in words the returns that G4 cannot compare, because nothing that the portal computed was read."""
+    return [
+        f"gstr3b {one.period[:2]}/{one.period[2:]}: nothing that the portal computed was read"
+        for one in inputs.periods
+        if one.filed is not None and one.computed is None and not _is_nil(one, one.filed)
+    ]
+
+
+def _is_nil(one: ReturnPeriod, filed: Mapping[str, Taxes]) -> bool:
+    if one.reported is None or one.statement is None:
+        return False
+    figures = (one.reported, one.amended, one.statement, *filed.values())
+    return not any(any(taxes.heads) for taxes in figures)
 
 
 def reported_against_paid(inputs: RegistrationInputs) -> Iterator[ReconRow]:

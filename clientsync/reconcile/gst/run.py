@@ -15,6 +15,7 @@ from clientsync.reconcile.gst.returns import (
     claimed_against_statement,
     itc_arithmetic,
     reported_against_paid,
+    without_computed,
 )
 from clientsync.reconcile.gst.rules import late_fee
 from clientsync.reconcile.result import ReconRow, Result, Severity, conclude, inr
@@ -62,6 +63,8 @@ def reconcile_registration(inputs: RegistrationInputs) -> Result:
     }
     for recon, run in runs.items():
         missing = sorted({what for module in NEEDED[recon] for what in lacking.get(module, ())})
+        if recon == "G4":
+            missing += without_computed(inputs)
         found.append(conclude(recon, inputs.client_id, run(inputs), missing))
     return Result(inputs.client_id, inputs.as_of, tuple(found))
 

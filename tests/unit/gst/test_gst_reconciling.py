@@ -192,6 +192,32 @@ def paid(engine: Engine) -> None:
         )  # fmt: skip
 
 
+def test_a_return_without_the_portals_own_figures_is_not_compared_and_never_clean(engine: Engine) -> None:
+    read_all(engine, "092026", "102026")
+    for period in ("092026", "102026"):
+        declared(engine, "3.1(a)", TAX, period)
+        summary(engine, "B2B", TAX, period)
+    put(
+        engine, gstr3b.LINES, period="092026", section="autoliab", statement="AUTOLIAB", table_no="3.1(a)",
+        line_code="osup_3_1a", occurrence=1, igst_paise=TAX,
+    )  # fmt: skip
+    one = found(engine, "G4")
+    assert (one.state, one.missing) == (
+        State.INCOMPLETE,
+        ("gstr3b 10/2026: nothing that the portal computed was read",),
+    )
+    assert [row.key[0] for row in one.rows] == ["092026"]
+
+
+def test_for_a_nil_return_the_portal_has_nothing_to_compute(engine: Engine) -> None:
+    read_all(engine, gstr1="empty", gstr2b="empty")
+    declared(engine, "3.1(a)", 0)
+    (row,) = found(engine, "G4").rows
+    assert (row.status, found(engine, "G4").state) == ("AS_COMPUTED", State.CLEAN)
+    summary(engine, "B2B", TAX)
+    assert found(engine, "G4").state is State.INCOMPLETE
+
+
 def pay(engine: Engine, kind: str, number: int = 1, **paise: int) -> None:
     put(
         engine, gstr3b.PAYMENTS, period="102026", section="retsum", kind=kind, occurrence=number,
