@@ -111,24 +111,29 @@ class _Reader:
         statements = self._statements()
         paid, posted = self._paid(), self._posted()
         registered = self._registered()
+        returns = tuple(self._returns())
+        drafts = self._unfiled(returns) - posted.keys()
         without = self._without_summary(outcomes)
 
         def read(month: Period) -> ReturnPeriod:
             period = str(month)
             lacks = self._lacking(month, outcomes, held, registered, without)
-            is_declared = "gstr3b" not in lacks and (
-                period in filed or period in paid or period in posted or ("GSTR3B", month) in registered
+            is_declared = (
+                period not in drafts
+                and "gstr3b" not in lacks
+                and (period in filed or period in paid or period in posted or ("GSTR3B", month) in registered)
             )
             return ReturnPeriod(
                 period=period,
                 reported=None if "gstr1" in lacks else reported.get(period, Taxes()),
                 amended=amended.get(period, Taxes()),
-                filed=filed.get(period, {} if is_declared else None),
+                filed=None if period in drafts else filed.get(period, {} if is_declared else None),
                 computed=computed.get(period),
                 statement=statements.get(period, None if "gstr2b" in lacks else Taxes()),
-                paid=paid.get(period, Payment() if is_declared else None),
+                paid=None if period in drafts else paid.get(period, Payment() if is_declared else None),
                 posted=posted.get(period, None if "ledgers" in lacks else Payment()),
                 lacking=lacks,
+                is_draft=period in drafts and (period in filed or period in paid),
             )
 
         return RegistrationInputs(
@@ -136,7 +141,7 @@ class _Reader:
             as_of=self.day,
             periods=tuple(map(read, periods)),
             ledgers=tuple(self._ledgers()),
-            returns=tuple(self._returns()),
+            returns=returns,
             lacking_ledgers=self._lacking_register(outcomes, held),
         )
 
@@ -188,6 +193,12 @@ class _Reader:
             for row in self.rows(FILINGS)
             if is_filed(row["status"], row["valid"])
         )
+
+    @staticmethod
+    def _unfiled(returns: Iterable[ReturnDue]) -> set[str]:
+        """Return the periods whose GSTR-3B the register, read in time, does not have as filed."""
+        unfiled = {str(State.NOT_YET_DUE), str(State.NOT_FILED)}
+        return {one.period for one in returns if one.return_type == "GSTR3B" and one.state in unfiled}
 
     def _without_summary(self, outcomes: dict[Place, Outcome | None]) -> frozenset[tuple[str, str]]:
         """Return module and month of the statements of which documents are stored and no summary, which is compared."""

@@ -109,6 +109,7 @@ class ReturnPeriod:
         paid: as GSTR-3B says; None when there is no filed return.
         posted: as the liability ledger says, zero when it has no posting; None when it was not read.
         lacking: module to what is not complete, for this period.
+        is_draft: whether a GSTR-3B is saved that the register does not have as filed; nothing of it is declared yet.
     """
 
     period: str
@@ -120,6 +121,7 @@ class ReturnPeriod:
     paid: Payment | None = None
     posted: Payment | None = None
     lacking: Mapping[str, str] = field(default_factory=dict)
+    is_draft: bool = False
 
 
 @dataclass(frozen=True, slots=True)

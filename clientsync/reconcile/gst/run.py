@@ -65,8 +65,28 @@ def reconcile_registration(inputs: RegistrationInputs) -> Result:
         missing = sorted({what for module in NEEDED[recon] for what in lacking.get(module, ())})
         if recon == "G4":
             missing += without_computed(inputs)
-        found.append(conclude(recon, inputs.client_id, run(inputs), missing))
+        rows = [*run(inputs), *(_drafts(recon, inputs) if "gstr3b" in NEEDED[recon] else ())]
+        found.append(conclude(recon, inputs.client_id, rows, missing))
     return Result(inputs.client_id, inputs.as_of, tuple(found))
+
+
+def _drafts(recon: str, inputs: RegistrationInputs) -> Iterator[ReconRow]:
+    """Say of every GSTR-3B that is saved and not filed that it is not compared yet."""
+    for one in inputs.periods:
+        if one.is_draft:
+            why = "GSTR-3B of this period is saved and not filed: it is compared once the register has it."
+            yield ReconRow(
+                recon,
+                "NOT_FILED_YET",
+                Severity.INFO,
+                inputs.client_id,
+                (one.period,),
+                None,
+                None,
+                None,
+                why,
+                "",
+            )
 
 
 def _lacking(inputs: RegistrationInputs) -> dict[str, list[str]]:

@@ -218,9 +218,9 @@ def test_for_a_nil_return_the_portal_has_nothing_to_compute(engine: Engine) -> N
     assert found(engine, "G4").state is State.INCOMPLETE
 
 
-def pay(engine: Engine, kind: str, number: int = 1, **paise: int) -> None:
+def pay(engine: Engine, kind: str, number: int = 1, period: str = "102026", **paise: int) -> None:
     put(
-        engine, gstr3b.PAYMENTS, period="102026", section="retsum", kind=kind, occurrence=number,
+        engine, gstr3b.PAYMENTS, period=period, section="retsum", kind=kind, occurrence=number,
         **{f"{name}_paise": amount for name, amount in paise.items()},
     )  # fmt: skip
 
@@ -339,6 +339,32 @@ def register_read(engine: Engine, asked_at: datetime = MOMENT) -> None:
                 uncertain_empty=False, version="", fence=1,
             )
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(("period", "codes"), [("112026", []), ("102026", ["NOT_FILED"])])
+def test_a_return_that_is_saved_and_not_filed_is_no_exception_of_its_payment(
+    engine: Engine, period: str, codes: list[str]
+) -> None:
+    read_all(engine, period)
+    register_read(engine)
+    pay(engine, "tx_py", period=period, igst_tax=TAX)
+    pay(engine, "pdcash", period=period, igst_tax=TAX)
+    declared(engine, "3.1(a)", TAX, period)
+    summary(engine, "B2B", 2 * TAX, period)
+    for recon in ("G3", "G5", "G14"):
+        assert [(row.status, str(row.severity)) for row in found(engine, recon).rows] == [
+            ("NOT_FILED_YET", "info")
+        ]
+    owed = [row.code for row in found(engine, "G8").exceptions if row.key == ("GSTR3B", period)]
+    assert owed == codes
+
+
+def test_a_payment_that_the_ledger_has_is_compared_whatever_the_register_says_yet(engine: Engine) -> None:
+    read_all(engine)
+    register_read(engine)
+    paid(engine)
+    owed_in_ledger(engine, TAX)
+    assert {row.key[1] for row in found(engine, "G14").exceptions} == {"cash"}
 
 
 def returns(engine: Engine, day: date, return_type: str = "GSTR3B") -> str:
