@@ -280,6 +280,8 @@ def findings(payload: Any, _: Sequence[Record], context: Context) -> Iterable[Fi
     return identity_and_drift(payload, context, KNOWN, f"{TITLE} {context.section}")
 
 
+MATCHED = (*DOCUMENT_SECTIONS, "isd", "impg", "impgsez")
+"""Sections that are compared with the books, so that a statement without one of them is not whole."""
 IN_CASH = ("tds", "tcs")
 """Tax deducted and collected goes to the cash ledger (CGST Act s.51(5), s.52(7)), so s.16(4) does not bar it."""
 
@@ -332,6 +334,6 @@ MODULE = Module(
         *(_section(name, parse_documents, DOCUMENTS.name, ITEMS.name) for name in ("ecom", "ecoma")),
     ),
     tables=TABLES,
-    files=HandFile(recognise=_recognise, identity=_identity, split=_split, needs=("b2b",)),
+    files=HandFile(recognise=_recognise, identity=_identity, split=_split, needs=MATCHED),
     naive_calls=11,
 )

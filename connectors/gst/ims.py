@@ -372,7 +372,7 @@ MODULE = Module(
         recognise=_recognise,
         identity=lambda payload: (payload.get("gstin"), NO_PERIOD),
         split=_split,
-        needs=("B2B",),
+        needs=tuple(SECTIONS),
     ),
     naive_calls=1 + len(SECTIONS),
     share=share,
