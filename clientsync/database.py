@@ -67,6 +67,15 @@ _locks: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
 _locks_lock = threading.Lock()
 
 
+class _Shared(threading.local):
+    """The connection that all readings of a thread use while it is in ``one_state``."""
+
+    of: tuple[Engine, Connection] | None = None
+
+
+_shared = _Shared()
+
+
 def open_engine(url: str) -> Engine:
     """Return an engine for a SQLite file or a PostgreSQL database; nothing is connected yet.
 
@@ -157,14 +166,41 @@ def _open_postgres(url: URL) -> Engine:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """Yield a connection in a transaction that sees one state of the database; nothing is written.
+    """Yield a connection in a transaction that sees one state of the database; nothing can be written in it.
+
+    The state is that of the first statement, whatever is committed meanwhile: a transaction of SQLite's write-ahead
+    log, REPEATABLE READ of PostgreSQL. Within ``one_state`` it is the state of that block.
 
     Raises:
         WarehouseError: the database cannot be read.
     """
-    with typed_errors(), engine.connect() as connection, connection.begin() as transaction:
-        yield connection
-        transaction.rollback()
+    if _shared.of is not None and _shared.of[0] is engine:
+        with typed_errors():
+            yield _shared.of[1]
+        return
+    with typed_errors(), engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with connection.begin() as transaction:
+            yield connection
+            transaction.rollback()
+
+
+@contextmanager
+def one_state(engine: Engine) -> Iterator[None]:
+    """Let everything that this thread reads of a database within the block be of one state, through whatever calls.
+
+    What is written meanwhile, by others or by this thread, is not seen before the block ends.
+
+    Raises:
+        WarehouseError: the database cannot be read.
+    """
+    with reading(engine) as connection:
+        before, _shared.of = _shared.of, (engine, connection)
+        try:
+            yield
+        finally:
+            _shared.of = before
 
 
 @contextmanager

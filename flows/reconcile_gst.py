@@ -23,7 +23,7 @@ from pydantic import Field
 
 from clientsync.clients.selection import select_clients
 from clientsync.clock import today
-from clientsync.database import reading
+from clientsync.database import one_state, reading
 from clientsync.errors import InvalidInput
 from clientsync.ledger.ids import new_id
 from clientsync.reports.matches import STATUS_WORDS, MatchLine, read_matches
@@ -105,9 +105,10 @@ def reconcile_and_publish(
             progress, 100.0 * number / len(work), description=f"{number} of {len(work)} bundles of clients"
         )
     runs = joined(run_id, on, parts)
-    report = firm_report(services.engine, on, clients, groups, failed=runs.failed)
     stem = f"firm-{on:%Y-%m-%d}-{run_id[-10:]}"
-    paths = write_reports(report, services.settings.home / "reports", stem, ("xlsx", "html", "pdf"))
+    with one_state(services.engine):
+        report = firm_report(services.engine, on, clients, groups, failed=runs.failed)
+        paths = write_reports(report, services.settings.home / "reports", stem, ("xlsx", "html", "pdf"))
     publish_run(services, runs, paths)
     return final_state(runs)
 

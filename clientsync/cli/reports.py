@@ -40,7 +40,7 @@ def report(
     Example: clientsync report --groups North --out reports --format xlsx --format pdf
     """
     from clientsync.clients.selection import select_clients
-    from clientsync.database import reading
+    from clientsync.database import one_state, reading
     from clientsync.sync.firm_reports import firm_report, write_reports
 
     day = day_of(as_of)
@@ -53,7 +53,9 @@ def report(
                 found = select_clients(connection, many(clients), groups=many(groups))
             chosen = [(one.client_id,) for one in found]
         for names in chosen:
-            made = firm_report(services.engine, day, names, () if each else many(groups), run_id=run)
             stem = f"{names[0]}-{day:%Y-%m-%d}" if each else f"firm-{day:%Y-%m-%d}"
-            for path in write_reports(made, folder, stem, wanted):
+            with one_state(services.engine):
+                made = firm_report(services.engine, day, names, () if each else many(groups), run_id=run)
+                paths = write_reports(made, folder, stem, wanted)
+            for path in paths:
                 put(f"Wrote {path}")

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from clientsync.database import reading
+from clientsync.database import one_state, reading
 from clientsync.ledger.tables import SyncClient, SyncUnit
 from clientsync.outcomes import SEVERITY, Outcome
 from clientsync.reports.exceptions import read_exceptions
@@ -111,6 +111,12 @@ def write_workbook(engine: Engine, run_id: str, path: Path) -> Path:
         UnknownName: no such run.
         OutOfSpace, InvalidInput: it could not be written; what was there before still is.
     """
+    with one_state(engine):
+        _write_book(engine, run_id, path)
+    return path
+
+
+def _write_book(engine: Engine, run_id: str, path: Path) -> None:
     summary = read_summary(engine, run_id)
     with new_book(path, summary.started_at) as book:
         rows = summary_rows(summary)
@@ -133,7 +139,6 @@ def write_workbook(engine: Engine, run_id: str, path: Path) -> Path:
             _matrix_rows(engine, run_id, [name for name, _ in modules]),
             frozen_columns=2,
         )
-    return path
 
 
 def write_csv_files(engine: Engine, run_id: str, folder: Path) -> list[Path]:
@@ -143,14 +148,15 @@ def write_csv_files(engine: Engine, run_id: str, folder: Path) -> list[Path]:
         UnknownName: no such run.
         OutOfSpace, InvalidInput: one could not be written; those written before it are whole.
     """
-    rows = summary_rows(read_summary(engine, run_id))
     paths = [folder / "summary.csv"]
-    write_csv(paths[0], list(rows[0]), (tuple(row.values()) for row in rows))
-    for name, (columns, read) in SHEETS.items():
-        path = folder / f"{name.lower().replace(' ', '_')}.csv"
-        head = [column.title for column in columns]
-        write_csv(path, head, (_in_rupees(columns, row) for row in read(engine, run_id)))
-        paths.append(path)
+    with one_state(engine):
+        rows = summary_rows(read_summary(engine, run_id))
+        write_csv(paths[0], list(rows[0]), (tuple(row.values()) for row in rows))
+        for name, (columns, read) in SHEETS.items():
+            path = folder / f"{name.lower().replace(' ', '_')}.csv"
+            head = [column.title for column in columns]
+            write_csv(path, head, (_in_rupees(columns, row) for row in read(engine, run_id)))
+            paths.append(path)
     return paths
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import Engine, insert, select, update
 
 from clientsync.clients.selection import select_clients
 from clientsync.clock import now
-from clientsync.database import reading, writing
+from clientsync.database import one_state, reading, writing
 from clientsync.errors import InvalidInput, SyncError, UnknownName
 from clientsync.ledger.ids import new_id
 from clientsync.ledger.tables import SyncClient, SyncDecision
@@ -187,8 +187,9 @@ def _compare_alone(
 def _compare(
     engine: Engine, recon: DocumentRecon, run: DocumentRun, client_ids: Sequence[str], *, is_trial: bool
 ) -> None:
-    inputs = recon.read(engine, client_ids, run.as_of)
-    decisions = match_decisions.standing(engine, client_ids, recon.name)
+    with one_state(engine):
+        inputs = recon.read(engine, client_ids, run.as_of)
+        decisions = match_decisions.standing(engine, client_ids, recon.name)
     wishes = match_decisions.wishes_of(decisions)
     verdicts = match_decisions.verdicts_of(decisions)
     compared = [one for one in client_ids if one not in inputs.left_out]

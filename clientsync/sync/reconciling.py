@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 from clientsync.clients.master import REGISTRATIONS
 from clientsync.clients.selection import select_clients
 from clientsync.clock import now
-from clientsync.database import reading, writing
+from clientsync.database import one_state, reading, writing
 from clientsync.errors import InvalidInput, SyncError
 from clientsync.ledger.ids import new_id
 from clientsync.ledger.recon_tables import SyncRecon, SyncReconException
@@ -117,7 +117,8 @@ def reconcile_clients(
     run = ReconRun(run_id or new_id("recon"), connector, day)
     for client_id in chosen:
         try:
-            result = reconcile(engine, client_id, day)
+            with one_state(engine):  # a run that loads meanwhile is compared with in whole or not at all
+                result = reconcile(engine, client_id, day)
         except SyncError as error:
             run.failed.append((client_id, error.message))
             continue

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, func, or_, select
 
 from clientsync.clock import INDIA
-from clientsync.database import reading
+from clientsync.database import one_state, reading
 from clientsync.errors import UnknownClient
 from clientsync.ledger.tables import SyncClient, SyncQuarantine, SyncRun, SyncUnit
 from clientsync.outcomes import Outcome
@@ -130,7 +130,8 @@ def read_inputs(engine: Engine, client_id: str, day: date) -> DeductorInputs:
         UnknownClient: no such client.
         WarehouseError: the database cannot be read.
     """
-    return _Reader(engine, client_id, day).inputs()
+    with one_state(engine):
+        return _Reader(engine, client_id, day).inputs()
 
 
 class _Reader:

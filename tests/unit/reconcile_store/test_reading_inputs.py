@@ -29,7 +29,7 @@ from connectors.tds import (
     return_summary,
 )
 from connectors.tds import unconsumed_challans as traces
-from connectors.tds.reconciling import DEFAULT_TYPES, read_inputs, reconcile
+from connectors.tds.reconciling import DEFAULT_TYPES, Values, _Reader, read_inputs, reconcile
 from connectors.tds.statement_rows import FILE_CHALLAN, FILE_DEDUCTEE, STATEMENT_FILE
 from tests.support.tds_warehouse import DEDUCTEE, Practice, make_practice, whole_row
 
@@ -539,3 +539,22 @@ def test_an_unknown_client_is_refused(practice: Practice) -> None:
 def test_a_client_of_whom_nothing_is_known_is_never_clean(practice: Practice) -> None:
     result = reconcile_deductor(read(practice))
     assert {one.state for one in result.reconciliations if one.recon != "R14"} == {State.INCOMPLETE}
+
+
+@pytest.mark.parametrize("database", ["sqlite_url", "postgres_url"])
+def test_a_run_that_loads_while_a_client_is_read_is_compared_with_not_at_all(
+    database: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    practice = make_practice(str(request.getfixturevalue(database)))
+    listed = whole_row(challans.CHALLANS, **CHALLAN, section="act_2025", cin="C2", amount_paise=500)
+
+    def load_before(reader: _Reader) -> list[Values]:
+        """Let a run load a payment between two tables that are read of the client."""
+        practice.load("challans", ("act_2025", [listed]))
+        return reader.rows(certificates.CERTIFICATES)
+
+    monkeypatch.setattr(_Reader, "certificates", lambda reader: tuple(load_before(reader)))
+    assert read(practice).portal_challans == ()
+    monkeypatch.undo()
+    assert len(read(practice).portal_challans) == 1
+    practice.engine.dispose()
