@@ -29,7 +29,8 @@ WINDOW = 100
 @flow(name="sync-module-group", flow_run_name="{module_group} · {run_id}", persist_result=False)
 def sync_module_group(run_id: str, module_group: str) -> State[Any]:
     """Map one module group over its clients, a window at a time."""
-    clients = [client for label, client, _ in work_items(active(run_id)) if label == module_group]
+    with active(run_id) as run:
+        clients = [client for label, client, _ in work_items(run) if label == module_group]
     failed = 0
     for start in range(0, len(clients), WINDOW):
         window = clients[start : start + WINDOW]

@@ -13,6 +13,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
 from clientsync.clock import INDIA
+from clientsync.database import one_state
 from clientsync.outcomes import WORDS
 from clientsync.reports.exceptions import ExceptionLine, read_exceptions
 from clientsync.reports.summary import RunSummary, read_summary, render_summary_markdown
@@ -28,12 +29,14 @@ RESYNC = "resync-failed/resync-failed"
 @task(name="publish", task_run_name="publish · {run_id}", cache_policy=NO_CACHE, persist_result=False)
 def publish(run_id: str) -> dict[str, Any]:
     """Publish a finished run; returns the workbook's path, the number of exceptions and of scheduled retries."""
-    services = active(run_id).services
-    scheduled = schedule_retries(services, run_id)
-    summary = read_summary(services.engine, run_id)
-    lines = read_exceptions(services.engine, run_id)
-    path = services.settings.home / "reports" / f"{run_id}.xlsx"
-    write_workbook(services.engine, run_id, path)
+    with active(run_id) as run:
+        services = run.services
+        scheduled = schedule_retries(services, run_id)
+        path = services.settings.home / "reports" / f"{run_id}.xlsx"
+        with one_state(services.engine):
+            summary = read_summary(services.engine, run_id)
+            lines = read_exceptions(services.engine, run_id)
+            write_workbook(services.engine, run_id, path)
     publish_summary(summary, path)
     publish_exceptions(lines, path)
     publish_schedule(scheduled)

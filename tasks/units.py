@@ -39,5 +39,5 @@ def state_of(results: list[UnitResult]) -> State[Any]:
 )
 def sync_client_module(run_id: str, client_id: str, module_group: str) -> State[Any]:
     """Work on the units of one client and module group of a run."""
-    run = active(run_id)
-    return state_of(run.process(run.units_of(module_group, client_id)))
+    with active(run_id) as run:
+        return state_of(run.process(run.units_of(module_group, client_id)))
