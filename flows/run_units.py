@@ -73,7 +73,8 @@ def final_state(services: Services, run_id: str, published: dict[str, Any]) -> S
     counts = counts_of(services.engine, run_id)
     total = sum(counts.values())
     done = sum(count for name, count in counts.items() if name in set(Outcome) and Outcome(name).is_done)
-    message = f"{done} of {total} units done; {published['exceptions']} exceptions; run {run_id}"
+    left_out = f"; {published['left_out']} clients left out, see the summary" if published["left_out"] else ""
+    message = f"{done} of {total} units done; {published['exceptions']} exceptions{left_out}; run {run_id}"
     if done == total:
         return Completed(message=message)
     if total and done == 0:

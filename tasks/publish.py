@@ -28,7 +28,7 @@ RESYNC = "resync-failed/resync-failed"
 
 @task(name="publish", task_run_name="publish · {run_id}", cache_policy=NO_CACHE, persist_result=False)
 def publish(run_id: str) -> dict[str, Any]:
-    """Publish a finished run; returns the workbook's path, the number of exceptions and of scheduled retries."""
+    """Publish a finished run; returns the workbook's path, and how many exceptions, retries and clients left out."""
     with active(run_id) as run:
         services = run.services
         scheduled = schedule_retries(services, run_id)
@@ -40,7 +40,12 @@ def publish(run_id: str) -> dict[str, Any]:
     publish_summary(summary, path)
     publish_exceptions(lines, path)
     publish_schedule(scheduled)
-    return {"workbook": str(path), "exceptions": len(exception_rows(lines)), "scheduled": len(scheduled)}
+    return {
+        "workbook": str(path),
+        "exceptions": len(exception_rows(lines)),
+        "scheduled": len(scheduled),
+        "left_out": len(summary.left_out),
+    }
 
 
 def publish_summary(summary: RunSummary, workbook: Path) -> None:

@@ -151,6 +151,8 @@ def _go(
 
 
 def _put_plan(planned: Plan, *, as_json: bool) -> None:
+    from clientsync.reports.summary import left_out_words
+
     reasons: dict[str, int] = {}
     for *_, reason in planned.skipped:
         reasons[reason] = reasons.get(reason, 0) + 1
@@ -164,6 +166,7 @@ def _put_plan(planned: Plan, *, as_json: bool) -> None:
                 "naive_calls": planned.naive_calls,
                 "modules": lines,
                 "skipped": reasons,
+                "left_out": planned.left_out,
             }
         )
         return
@@ -179,6 +182,8 @@ def _put_plan(planned: Plan, *, as_json: bool) -> None:
         )
     for reason, count in sorted(reasons.items()):
         say(f"{count} units left out: {reason}.")
+    for words in left_out_words(planned.left_out.items()):
+        say(f"Nothing is asked about {words}.")
 
 
 def run_watched(services: Services, planned: Plan, kind: str, *, is_live: bool) -> str:
@@ -216,6 +221,7 @@ def finish(services: Services, run_id: str, *, as_json: bool) -> None:
                 "units": summary.total.units,
                 "not_done": summary.total.not_done,
                 "exceptions": len(lines),
+                "left_out": dict(summary.left_out),
                 "workbook": str(path),
             }
         )

@@ -24,6 +24,8 @@ _RUN = SyncRun.__table__  # type: ignore[attr-defined]
 _UNIT = SyncUnit.__table__  # type: ignore[attr-defined]
 _EXCEPTION = SyncException.__table__  # type: ignore[attr-defined]
 
+LEFT_OUT = "left_out"
+"""Key of a run's selection: clients that were chosen and about whom nothing is asked, each with the reason."""
 COUNTS = (
     "attempts",
     "calls",

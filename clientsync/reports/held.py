@@ -91,7 +91,7 @@ def read_quarantine(
         )
     titles = Titles()
     with reading(engine) as connection:
-        for row in connection.execution_options(yield_per=_CHUNK).execute(statement).mappings():
+        for row in connection.execute(statement.execution_options(yield_per=_CHUNK)).mappings():
             words, largest = in_words(row["values"])
             yield HeldRow(
                 client_id=row["client_id"],

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, func, select
 from clientsync.clock import now
 from clientsync.database import reading
 from clientsync.errors import UnknownName
+from clientsync.ledger.runs import LEFT_OUT
 from clientsync.ledger.tables import SyncException, SyncRun, SyncUnit
 from clientsync.outcomes import DONE, Outcome
 from clientsync.reports.words import Titles, lasting, local
@@ -42,6 +43,8 @@ STANDING: dict[Outcome, str] = {
 }
 """The column of the summary in which a unit of that outcome is counted."""
 
+NAMED = 10
+"""Clients that are left out for one reason and stand in the summary by name; the workbook has all of them."""
 _SUMS = ("rows_in", "rows_loaded", "rows_quarantined", "calls", "cells_asked", "cells_not_asked")
 
 
@@ -98,6 +101,7 @@ class RunSummary:
         exceptions, warnings: lines of the exception report.
         clients: clients in the run.
         next_try_at: the earliest moment at which something is tried again.
+        left_out: clients that were chosen and about whom nothing was asked, each with the reason.
     """
 
     run_id: str
@@ -113,6 +117,7 @@ class RunSummary:
     exceptions: int
     warnings: int
     next_try_at: datetime | None
+    left_out: tuple[tuple[str, str], ...] = ()
 
     @property
     def total(self) -> ModuleSummary:
@@ -129,7 +134,15 @@ class RunSummary:
 
     @property
     def verdict(self) -> str:
-        """One sentence: complete, incomplete, running or stopped, with how many units are not done."""
+        """One sentence: complete, incomplete, running or stopped, with how many units are not done.
+
+        Clients about whom nothing was asked are counted in it, so that nobody takes them for done.
+        """
+        count = len(self.left_out)
+        return f"{self._of_units}; {_clients(count)} left out" if count else self._of_units
+
+    @property
+    def _of_units(self) -> str:
         total = self.total
         if total.unbalanced:
             return f"wrong: rows of {total.unbalanced} of {total.units} units do not add up; report this run"
@@ -182,6 +195,7 @@ def read_summary(engine: Engine, run_id: str) -> RunSummary:
         exceptions=raised.get(False, 0),
         warnings=raised.get(True, 0),
         next_try_at=next_try_at,
+        left_out=tuple(sorted((run["selection"] or {}).get(LEFT_OUT, {}).items())),
     )
 
 
@@ -216,6 +230,7 @@ def joined(summaries: Sequence[RunSummary], clients: int) -> RunSummary:
         exceptions=sum(one.exceptions for one in summaries),
         warnings=sum(one.warnings for one in summaries),
         next_try_at=min(tries) if tries else None,
+        left_out=tuple(one for summary in summaries for one in summary.left_out),
     )
 
 
@@ -316,7 +331,25 @@ def facts(summary: RunSummary) -> list[tuple[str, str]]:
     ]
     if summary.next_try_at is not None:
         lines.append(("next try", f"{local(summary.next_try_at)} (India)"))
+    lines.extend(("left out", words) for words in left_out_words(summary.left_out))
     return lines
+
+
+def left_out_words(left_out: Iterable[tuple[str, str]], most: int = NAMED) -> list[str]:
+    """Return a sentence per reason for which clients are left out, with the first of their names."""
+    found: dict[str, list[str]] = {}
+    for client_id, reason in left_out:
+        found.setdefault(reason, []).append(client_id)
+    return [
+        f"{_clients(len(names))} ({', '.join(names[:most])}"
+        + (f" and {len(names) - most} more" if len(names) > most else "")
+        + f"), because {reason}"
+        for reason, names in sorted(found.items())
+    ]
+
+
+def _clients(count: int) -> str:
+    return "1 client" if count == 1 else f"{count} clients"
 
 
 def render_summary_markdown(summary: RunSummary) -> str:

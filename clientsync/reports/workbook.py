@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from clientsync.database import one_state, reading
+from clientsync.database import among, one_state, reading
 from clientsync.ledger.tables import SyncClient, SyncUnit
 from clientsync.outcomes import SEVERITY, Outcome
 from clientsync.reports.exceptions import read_exceptions
@@ -75,6 +75,7 @@ _NOT_ASKED_COLUMNS = (
     SheetColumn("proof", 22),
     SheetColumn("reason", 70),
 )
+_LEFT_OUT_COLUMNS = (SheetColumn("client", 12), SheetColumn("name", 26), SheetColumn("reason", 70))
 _COUNTS = (
     "attempts",
     "calls",
@@ -217,6 +218,16 @@ def _not_asked_rows(engine: Engine, run_id: str) -> Iterator[tuple[Any, ...]]:
         yield (one.client_id, one.client_name, one.title, one.period, one.section, one.kind, one.reason)
 
 
+def _left_out_rows(engine: Engine, run_id: str) -> Iterator[tuple[Any, ...]]:
+    left_out = dict(read_summary(engine, run_id).left_out)
+    named = select(_CLIENT.c.client_id, _CLIENT.c.name)
+    with reading(engine) as connection:
+        wanted = among(connection, _CLIENT.c.client_id, left_out)
+        names = {row.client_id: row.name for row in connection.execute(named.where(wanted))}
+    for client_id, reason in left_out.items():
+        yield (client_id, names.get(client_id, ""), reason)
+
+
 def _unit_rows(engine: Engine, run_id: str) -> Iterator[tuple[Any, ...]]:
     read = [column for column in _UNIT.c if column.name != "staged"]  # which is most of a unit's size
     statement = (
@@ -227,7 +238,7 @@ def _unit_rows(engine: Engine, run_id: str) -> Iterator[tuple[Any, ...]]:
     )
     titles = Titles()
     with reading(engine) as connection:
-        for row in connection.execution_options(yield_per=500).execute(statement).mappings():
+        for row in connection.execute(statement.execution_options(yield_per=500)).mappings():
             is_done = row["outcome"] is not None and Outcome(row["outcome"]).is_done
             yield (
                 row["client_id"],
@@ -284,5 +295,6 @@ SHEETS: dict[str, tuple[tuple[SheetColumn, ...], Callable[[Engine, str], Iterato
     "Quarantine": (_QUARANTINE_COLUMNS, _quarantine_rows),
     "Units": (_UNIT_COLUMNS, _unit_rows),
     "Not asked": (_NOT_ASKED_COLUMNS, _not_asked_rows),
+    "Left out": (_LEFT_OUT_COLUMNS, _left_out_rows),
 }
 """The sheets with a row per thing, and who reads them."""

@@ -119,6 +119,12 @@ class Plan:
     skipped: list[tuple[str, str, str, str]] = field(default_factory=list)
     parent_run_id: str | None = None
 
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Clients of the selection that nothing is asked about, with the reason."""
+        asked = {key.client_id for key in self.keys}
+        return {client_id: reason for client_id, _, _, reason in self.skipped if client_id not in asked}
+
     def lines(self) -> list[dict[str, Any]]:
         """Return a row per module: units, naive and expected calls; for the dry run."""
         by_module: dict[str, int] = {}

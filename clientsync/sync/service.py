@@ -21,7 +21,7 @@ from clientsync.database import reading, writing
 from clientsync.errors import UnknownName
 from clientsync.ledger import runs
 from clientsync.ledger.ids import new_id
-from clientsync.ledger.runs import Unit, UnitKey
+from clientsync.ledger.runs import LEFT_OUT, Unit, UnitKey
 from clientsync.ledger.tables import SyncDecision, SyncException, SyncRun, SyncUnit
 from clientsync.outcomes import Outcome, UnitState
 from clientsync.registry import connector, index
@@ -57,7 +57,7 @@ def begin(services: Services, planned: Plan, *, kind: str, flow_run_id: str | No
         services.engine,
         connector=planned.selection.connector,
         kind=kind,
-        selection=planned.selection.as_json(),
+        selection={**planned.selection.as_json(), LEFT_OUT: planned.left_out},
         keys=planned.keys,
         parent_run_id=planned.parent_run_id,
         flow_run_id=flow_run_id,

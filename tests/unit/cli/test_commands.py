@@ -198,6 +198,29 @@ def test_a_dry_run_prints_units_and_calls_and_writes_nothing(services: Services)
     assert counts(services) == before
 
 
+def test_clients_that_are_never_asked_are_named_before_in_and_after_a_run(services: Services) -> None:
+    with writing(services.engine) as connection:
+        table: Any = SyncClient.__table__  # type: ignore[attr-defined]
+        connection.execute(table.update().where(table.c.client_id != "A").values(provider="file"))
+    why = "the client has no provider: import files by hand"
+    arguments = ("sync", "fake", "--modules", "Things", "--period", "102026")
+    dry = call(*arguments, "--dry-run")
+    assert f"Nothing is asked about 2 clients (B, C), because {why}." in dry.stdout + dry.stderr
+    assert json.loads(ok(*arguments, "--dry-run", "--json"))["left_out"] == {"B": why, "C": why}
+    result = sync()
+    assert result["left_out"] == {"B": why, "C": why}
+    assert result["verdict"] == "complete: 1 of 1 units are done; 2 clients left out"
+    book = openpyxl.load_workbook(result["workbook"])
+    assert [row[:2] for row in book["Left out"].iter_rows(min_row=2, values_only=True)] == [
+        ("B", "Client B"),
+        ("C", "Client C"),
+    ]
+    with reading(services.engine) as connection:
+        run: Any = SyncRun.__table__  # type: ignore[attr-defined]
+        assert connection.execute(select(run.c.selection)).scalar_one()["left_out"] == {"B": why, "C": why}
+    assert "2 clients (B, C)" in ok("status")
+
+
 def test_a_clean_run_ends_with_0_and_a_workbook(services: Services) -> None:
     result = sync("A", "B")
     assert result["is_complete"] is True

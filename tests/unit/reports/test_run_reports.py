@@ -190,7 +190,8 @@ def test_quarantine_shows_exact_amounts(engine: Engine) -> None:
 def test_the_workbook_has_every_sheet_with_coloured_states(engine: Engine, tmp_path: Path) -> None:
     path = write_workbook(engine, mixed_run(engine), tmp_path / "reports" / "run.xlsx")
     book = openpyxl.load_workbook(path)
-    assert book.sheetnames == ["Summary", "Exceptions", "Quarantine", "Units", "Not asked", "Client x Module"]
+    listed = ["Exceptions", "Quarantine", "Units", "Not asked", "Left out"]
+    assert book.sheetnames == ["Summary", *listed, "Client x Module"]
     assert book["Summary"]["B1"].value == "incomplete: 9 of 14 units are not done"
     assert book["Exceptions"].max_row == 11
     assert book["Quarantine"]["I2"].value == -123.45
@@ -230,6 +231,7 @@ def test_csv_files_carry_the_same_rows_with_amounts_as_numbers(engine: Engine, t
         "quarantine.csv",
         "units.csv",
         "not_asked.csv",
+        "left_out.csv",
     ]
     rows = list(csv.reader(io.StringIO(paths[2].read_text(encoding="utf-8-sig"))))
     assert rows[1][8] == "-123.45"
