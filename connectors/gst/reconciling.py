@@ -8,7 +8,8 @@ without its summary is lacking, and says what it lacks.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -28,6 +29,7 @@ from clientsync.reconcile.gst.inputs import (
     ReturnPeriod,
     Taxes,
 )
+from clientsync.reconcile.gst.returns import AVAILED
 from clientsync.reconcile.gst.run import reconcile_registration
 from clientsync.reconcile.result import Result
 from clientsync.spec.module import TableSpec
@@ -109,7 +111,13 @@ class _Reader:
         reported, amended = self._reported(LIABILITY_SECTIONS), self._reported(AMENDED_SECTIONS)
         filed, computed = self._lines("RETSUM"), self._lines("AUTOLIAB")
         statements = self._statements()
-        paid, posted = self._paid(), self._posted()
+        posted = self._posted()
+        whole = {
+            period
+            for owner, module, period in outcomes
+            if module == "ledgers" and lacking(outcomes, (owner, module, period)) is None
+        } - {period for _, module, period in held if module == "ledgers"}
+        paid = self._with_igst_left(self._paid(), filed, whole)
         registered = self._registered()
         returns = tuple(self._returns())
         drafts = self._unfiled(returns) - posted.keys()
@@ -263,6 +271,42 @@ class _Reader:
             )
         return found
 
+    def _with_igst_left(
+        self, paid: Mapping[str, Payment], filed: Mapping[str, Mapping[str, Taxes]], whole: Collection[str]
+    ) -> dict[str, Payment]:
+        """Return the payments with the least IGST credit that was left, where the credit ledger shows it.
+
+        The ledger shows the set-off of a return as a debit of just these amounts; ``whole`` are its months that were
+        read. The ledger has days and no hours: of the day of the set-off every debit counts, and of the credits those
+        that the return itself avails, so that nothing that came in later is taken for something that was left.
+        Not known while credit is blocked (CGST Rules, rule 86A).
+        """
+        entries = [row for row in self.rows(ledgers.ENTRIES) if row["section"] == "itc"]
+        balances = [
+            row for row in self.rows(ledgers.BALANCES) if (row["ledger"], row["head"]) == ("ITC", "IGST")
+        ]
+        if any(row["kind"] == "BLOCKED" and row["total_paise"] for row in balances):
+            return dict(paid)
+        opening = {row["period"]: row["total_paise"] for row in balances if row["kind"] == "OPENING"}
+        found = dict(paid)
+        for period, one in paid.items():
+            used = (one.from_igst, one.from_cgst, one.from_sgst)
+            days = {
+                row["entry_on"]
+                for row in entries
+                if row["return_period"] == period and not _is_credit(row) and _used(row) == used
+            }
+            if len(days) != 1 or not any(used[1:]):
+                continue
+            (day,) = days
+            month = str(Period.of(day))
+            if month in whole and month in opening:
+                lines = filed.get(period, {})
+                availed = sum(lines[table].igst for table in AVAILED if table in lines)
+                moved = _igst_moved([row for row in entries if row["period"] == month], day, period, availed)
+                found[period] = replace(one, igst_left=max(0, opening[month] + moved))
+        return found
+
     def _posted(self) -> dict[str, Payment]:
         found: dict[str, Payment] = {}
         for row in self.rows(ledgers.ENTRIES):
@@ -356,6 +400,28 @@ class _Reader:
 
 def _taxes(row: Values) -> Taxes:
     return Taxes(row.get("taxable_paise", 0), *(row[f"{head}_paise"] for head in HEADS))
+
+
+def _is_credit(row: Values) -> bool:
+    return str(row["entry_type"]).casefold() == "cr"
+
+
+def _used(row: Values) -> tuple[int, int, int]:
+    return (row["igst_tax_paise"], row["cgst_tax_paise"], row["sgst_tax_paise"])
+
+
+def _igst_moved(entries: Iterable[Values], day: date, period: str, availed: int) -> int:
+    """Return by how much IGST credit had grown since the month began, at the least, after the set-off on a day."""
+    moved = own = 0
+    for row in entries:
+        amount = row["igst_tax_paise"]
+        if not _is_credit(row):
+            moved -= amount if row["entry_on"] <= day else 0
+        elif row["entry_on"] < day:
+            moved += amount
+        elif row["entry_on"] == day and row["return_period"] == period:
+            own += amount
+    return int(moved + min(own, availed))
 
 
 def _balance(heads: Mapping[str, int] | None) -> Taxes | None:

@@ -49,6 +49,14 @@ class Return:
     closing: Taxes
     trimmed: Taxes
 
+    @property
+    def from_credit(self) -> Taxes:
+        """Give what was taken out of the credit of each head, whatever liability it paid."""
+        taken = dict.fromkeys(("i", "c", "s", "cs"), 0)
+        for name, amount in self.used:
+            taken[name.rpartition("_pd")[2]] += amount
+        return (taken["i"], taken["c"], taken["s"], taken["cs"])
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -301,7 +309,7 @@ class Books:
             for code, text, credit, tax in (
                 ("AA", "ITC accrued through - Inputs", True, gain),
                 ("RV", "Reversal of ITC", False, one.credit["REV"]),
-                ("DI", "Other than reverse charge", False, one.by_credit),
+                ("DI", "Other than reverse charge", False, one.from_credit),
                 ("PM", "Re-credit of ITC", True, up),
                 ("RF", "Refund of accumulated ITC", False, down),
             ):

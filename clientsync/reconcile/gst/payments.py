@@ -22,7 +22,8 @@ def paid_in_full(inputs: RegistrationInputs) -> Iterator[ReconRow]:
         settled = paid.cash.plus(paid.credit).plus(paid.adjusted)
         pairs = zip(HEADS, paid.owed.heads, settled.heads, strict=True)
         short = [head.upper() for head, owed, had in pairs if abs(owed - had) > inputs.tolerance_paise]
-        is_out_of_order = bool(paid.igst_left) and (paid.from_cgst + paid.from_sgst) > 0
+        uses_others = paid.from_cgst + paid.from_sgst > 0
+        is_out_of_order = uses_others and (paid.igst_left or 0) > inputs.tolerance_paise
         if short:
             code, severity = "NOT_PAID_IN_FULL", Severity.ERROR
             why, action = (
@@ -31,13 +32,17 @@ def paid_in_full(inputs: RegistrationInputs) -> Iterator[ReconRow]:
             )
         elif is_out_of_order:
             code, severity = "CREDIT_OUT_OF_ORDER", Severity.WARNING
-            why = "CGST or SGST credit was used while IGST credit was left."
+            why = f"CGST or SGST credit was used while {inr(paid.igst_left or 0)} of IGST credit was left."
             action = "Use IGST credit first in the next return."
         else:
             code, severity, action = "PAID", Severity.OK, ""
             why = "Cash and credit pay the liability"
             if paid.adjusted.total:
                 why += f", with {inr(paid.adjusted.total)} of negative liability of earlier periods"
+            if uses_others and paid.igst_left is None:
+                why += (
+                    "; which credit was used first is not judged, because the credit ledger does not show it"
+                )
             why += "."
         yield ReconRow(
             "G3",

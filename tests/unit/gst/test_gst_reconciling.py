@@ -265,6 +265,74 @@ def test_a_liability_that_is_negative_is_carried_forward_and_nothing_is_owed(eng
     assert (row.status, row.left, row.right) == ("PAID", 20_00, 20_00)
 
 
+def credit_ledger(engine: Engine, opening: int, *entries: tuple[int, str, str, dict[str, int]]) -> None:
+    """Put the credit ledger of November: opening IGST, and (day, Cr or Dr, return period, amounts by head) each."""
+    put(
+        engine, ledgers.BALANCES, period="112026", section="itc", ledger="ITC", kind="OPENING", head="IGST",
+        total_paise=opening,
+    )  # fmt: skip
+    for number, (day, kind, period, taxes) in enumerate(entries, start=1):
+        put(
+            engine, ledgers.ENTRIES, period="112026", section="itc", entry_on=date(2026, 11, day), entry_type=kind,
+            return_period=period, occurrence=number, **{f"{head}_tax_paise": paise for head, paise in taxes.items()},
+        )  # fmt: skip
+
+
+SET_OFF = (16, "Dr", "102026", {"igst": 60_00, "cgst": 40_00})
+
+
+OWN = {"igst": 90_00}
+"""Credit that the return itself avails."""
+LATER = {"igst": 500_00}
+
+
+@pytest.mark.parametrize(
+    ("opening", "entries", "code"),
+    [
+        (60_00, [SET_OFF], "PAID"),
+        (61_00, [SET_OFF], "PAID"),  # a rupee is rounding
+        (61_01, [SET_OFF], "CREDIT_OUT_OF_ORDER"),
+        (60_00, [(15, "Cr", "", LATER), SET_OFF], "CREDIT_OUT_OF_ORDER"),
+        (0, [(16, "Cr", "102026", OWN), SET_OFF], "CREDIT_OUT_OF_ORDER"),
+        (0, [(16, "Cr", "102026", OWN), (16, "Dr", "102026", {"igst": 30_00}), SET_OFF], "PAID"),
+        # what came in later, or on the day and is not what the return avails, may have come after the set-off
+        (60_00, [SET_OFF, (17, "Cr", "", LATER)], "PAID"),
+        (60_00, [SET_OFF, (16, "Cr", "", LATER)], "PAID"),
+        (60_00, [SET_OFF, (16, "Cr", "112026", LATER)], "PAID"),
+        (-30_00, [(16, "Cr", "102026", OWN), SET_OFF, (16, "Cr", "102026", LATER)], "PAID"),
+    ],
+)
+def test_the_credit_ledger_shows_whether_igst_credit_was_used_first(
+    engine: Engine, opening: int, entries: list[Any], code: str
+) -> None:
+    read_all(engine, "102026", "112026")
+    pay(engine, "tx_py", igst_tax=60_00, cgst_tax=40_00)
+    pay(engine, "pditc", igst_by_igst=60_00, cgst_by_cgst=40_00)
+    declared(engine, "4(A)(5)", OWN["igst"])
+    credit_ledger(engine, opening, *entries)
+    row = next(row for row in found(engine, "G3").rows if row.key == ("102026",))
+    assert row.status == code
+
+
+@pytest.mark.parametrize("unknown", ["month not read", "blocked", "no debit of these amounts"])
+def test_the_order_of_credit_is_not_judged_where_the_ledger_does_not_show_it(
+    engine: Engine, unknown: str
+) -> None:
+    read_all(engine, "102026", *(() if unknown == "month not read" else ("112026",)))
+    pay(engine, "tx_py", igst_tax=60_00, cgst_tax=40_00)
+    pay(engine, "pditc", igst_by_igst=60_00, cgst_by_cgst=40_00)
+    debit = (*SET_OFF[:3], {"igst": 60_00, "cgst": 39_00})
+    credit_ledger(engine, 500_00, debit if unknown.startswith("no debit") else SET_OFF)
+    if unknown == "blocked":
+        put(
+            engine, ledgers.BALANCES, period="102026", section="bal", ledger="ITC", kind="BLOCKED", head="IGST",
+            total_paise=1_00,
+        )  # fmt: skip
+    row = next(row for row in found(engine, "G3").rows if row.key == ("102026",))
+    assert row.status == "PAID"
+    assert "not judged" in row.why
+
+
 def test_a_liability_ledger_without_postings_differs_from_a_return_that_says_paid(engine: Engine) -> None:
     read_all(engine)
     paid(engine)

@@ -84,7 +84,9 @@ def test_cash_and_credit_pay_the_liability_within_a_rupee(cash: int, expected: s
     assert status("G3", replace(GOOD, paid=paid)) == expected
 
 
-@pytest.mark.parametrize(("left", "expected"), [(0, "PAID"), (1, "CREDIT_OUT_OF_ORDER"), (None, "PAID")])
+@pytest.mark.parametrize(
+    ("left", "expected"), [(0, "PAID"), (1_00, "PAID"), (1_01, "CREDIT_OUT_OF_ORDER"), (None, "PAID")]
+)
 def test_igst_credit_is_used_first(left: int | None, expected: str) -> None:
     paid = replace(GOOD.paid or Payment(), from_cgst=10, igst_left=left)
     assert status("G3", replace(GOOD, paid=paid)) == expected
