@@ -93,7 +93,35 @@ RULES: tuple[DueRule, ...] = (
 
 _NO_STATES: frozenset[str] = frozenset()
 
+MANIPUR = frozenset({"14"})
+
 EXTENSIONS: tuple[Extension, ...] = (
+    Extension(
+        "GSTR3B",
+        Period(2020, 5),
+        "M",
+        _NO_STATES,
+        date(2020, 6, 27),
+        "Notification 36/2020-CT, 03-04-2020: turnover above Rs 5 crore; others later, by state",
+    ),
+    Extension(
+        "GSTR1", Period(2021, 4), "M", _NO_STATES, date(2021, 5, 26), "Notification 12/2021-CT, 01-05-2021"
+    ),
+    Extension(
+        "IFF", Period(2021, 4), "Q", _NO_STATES, date(2021, 5, 28), "Notification 13/2021-CT, 01-05-2021"
+    ),
+    Extension(
+        "GSTR1", Period(2021, 5), "M", _NO_STATES, date(2021, 6, 26), "Notification 17/2021-CT, 01-06-2021"
+    ),
+    Extension(
+        "IFF", Period(2021, 5), "Q", _NO_STATES, date(2021, 6, 28), "Notification 27/2021-CT, 01-06-2021"
+    ),
+    Extension(
+        "GSTR1", Period(2023, 4), "M", MANIPUR, date(2023, 5, 31), "Notification 11/2023-CT, 24-05-2023"
+    ),
+    Extension(
+        "GSTR3B", Period(2023, 4), "M", MANIPUR, date(2023, 5, 31), "Notification 12/2023-CT, 24-05-2023"
+    ),
     Extension(
         "GSTR1", Period(2024, 12), "M", _NO_STATES, date(2025, 1, 13), "Notification 01/2025-CT, 10-01-2025"
     ),
@@ -113,7 +141,12 @@ EXTENSIONS: tuple[Extension, ...] = (
         "GSTR3B", Period(2025, 9), "", _NO_STATES, date(2025, 10, 25), "Notification 17/2025-CT, 18-10-2025"
     ),
 )
-"""Extensions that the program ships with; the last one that matches wins, so a narrower one stands below."""
+"""Extensions that the program ships with; the last one that matches wins, so a narrower one stands below.
+
+Only what a notification says in words that were read; others belong into the firm's file. The relief of February to April
+2020 (Notification 32/2020-CT) and of March to May 2021 (08, 09, 18 and 19/2021-CT) lowered interest and late fee and moved
+no due date of GSTR-3B. Due dates by turnover, as those of small taxpayers in 2020, have no rule: the turnover is not known.
+"""
 
 
 def state_group(state: str) -> str:

@@ -45,6 +45,32 @@ def test_an_extension_moves_its_own_period_only() -> None:
     assert (after.on, after.is_extended) == (date(2025, 11, 20), False)
 
 
+@pytest.mark.parametrize(
+    ("return_type", "period", "frequency", "state", "due"),
+    [
+        ("GSTR3B", Period(2020, 5), "M", "27", date(2020, 6, 27)),
+        ("GSTR3B", Period(2020, 4), "M", "27", date(2020, 5, 20)),  # the fee was waived, the day not moved
+        ("GSTR1", Period(2021, 4), "M", "27", date(2021, 5, 26)),
+        ("GSTR1", Period(2021, 5), "M", "27", date(2021, 6, 26)),
+        ("GSTR1", Period(2021, 6), "M", "27", date(2021, 7, 11)),
+        ("IFF", Period(2021, 4), "Q", "27", date(2021, 5, 28)),
+        ("IFF", Period(2021, 5), "Q", "27", date(2021, 6, 28)),
+        ("GSTR3B", Period(2021, 4), "M", "27", date(2021, 5, 20)),
+        ("GSTR1", Period(2023, 4), "M", "14", date(2023, 5, 31)),
+        ("GSTR3B", Period(2023, 4), "M", "14", date(2023, 5, 31)),
+        ("GSTR3B", Period(2023, 4), "M", "27", date(2023, 5, 20)),
+        ("GSTR1", Period(2024, 12), "M", "27", date(2025, 1, 13)),
+        ("GSTR3B", Period(2025, 9), "Q", "07", date(2025, 10, 25)),
+    ],
+)
+def test_a_notification_moved_the_day(
+    return_type: str, period: Period, frequency: str, state: str, due: date
+) -> None:
+    found = due_date(return_type, period, frequency, state)
+    assert found is not None
+    assert found.on == due
+
+
 def test_a_narrow_extension_wins_over_the_general_one_above_it() -> None:
     first = due_date("GSTR3B", Period(2024, 12), "Q", "27")
     second = due_date("GSTR3B", Period(2024, 12), "Q", "07")
