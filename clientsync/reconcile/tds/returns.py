@@ -59,9 +59,10 @@ def return_and_challans(
     annexure: dict[RecordKey, list[FileDeductee]] = defaultdict(list)
     for deductee in deductees:
         annexure[(deductee.client_id, deductee.token, deductee.record)].append(deductee)
-    paid: dict[ChallanKey, int] = defaultdict(int)
+    amounts: dict[ChallanKey, set[int]] = defaultdict(set)
     for challan in portal:
-        paid[challan_key(challan)] += challan.amount_paise
+        amounts[challan_key(challan)].add(challan.amount_paise)
+    paid = {key: sum(found) for key, found in amounts.items()}  # one challan in two lists was paid once
     elsewhere = _elsewhere(records, claims)
     served: dict[tuple[ChallanKey, str], int] = defaultdict(int)
     rows: list[ReconRow] = []

@@ -41,6 +41,12 @@ def test_r5_sees_what_another_quarter_took_of_the_challan() -> None:
     assert one(rows, "SHORT_PAYMENT").difference_paise == -1
 
 
+def test_r5_counts_a_challan_that_two_lists_show_once() -> None:
+    twice = [portal(row_id="act_1961/1"), portal(row_id="act_2025/1")]
+    rows = return_and_challans([record(total_paise=150_000)], [deductee()], twice, [])
+    assert "OVERBOOKED_RISK" in statuses(rows)
+
+
 def test_r5_counts_a_file_that_traces_has_not_counted_yet() -> None:
     pending = record(row_id="2", quarter=Q1, token="770000000000009", tax_paise=40_000, total_paise=40_000)
     rows = return_and_challans([record(), pending], [], [portal()], [])
