@@ -89,12 +89,9 @@ def interest_of(deductee: FileDeductee, challan: FileChallan) -> Interest:
         is_book_entry=challan.is_book_entry,
     )
     late = late_deduction_interest(deductee.tax_paise, deductee.paid_on, deductee.deducted_on, deductee.form)
-    sections = set()
-    if deposit:
-        sections.add(interest_rate(deductee.deducted_on, deductee.form).section)
-    if late:
-        sections.add(interest_rate(deductee.paid_on, deductee.form).section)
-    return Interest(deposit, late, tuple(sorted(sections)))
+    # The Act is that of the day of credit or payment, also of tax that was deducted after the other Act began.
+    sections = (interest_rate(deductee.paid_on, deductee.form).section,) if deposit or late else ()
+    return Interest(deposit, late, sections)
 
 
 def late_interest(

@@ -90,6 +90,13 @@ def test_r7_names_the_section_of_the_new_act() -> None:
     assert "398(3)(a)" in one(rows, "INTEREST_SHORT").why
 
 
+def test_r7_names_the_act_of_the_credit_though_the_tax_was_deducted_under_the_next() -> None:
+    late = deductee(paid_on=date(2026, 3, 31), deducted_on=date(2026, 4, 20))
+    why = one(late_interest([record(deposited_on=date(2026, 5, 8))], [late], []), "INTEREST_SHORT").why
+    assert "201(1A)" in why
+    assert "398" not in why
+
+
 def test_r7_finds_nothing_when_all_was_in_time() -> None:
     assert statuses(late_interest([record()], [deductee()], [])) == ["INTEREST_NONE_DUE"]
 
