@@ -566,6 +566,7 @@ class _Reader:
             )
             for row in self.rows(notices.NOTICES)
         )
+                row["year"],
 
     def certificates(self) -> tuple[Certificate, ...]:
         """Return the certificates as TRACES last confirmed them; the register of a practice is no confirmation."""

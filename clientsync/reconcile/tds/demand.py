@@ -27,6 +27,8 @@ from clientsync.reconcile.tds.returns import ReturnKey, by_return
 
 INTIMATION = "intimation with demand"
 """Category of the notice that every processed demand must have."""
+ROUNDING = 1_000
+"""Ten rupees in paise, to which a net demand is rounded (section 288B): a challan may pay so much less."""
 MANUAL = "manual demand"
 """Stands in place of the default type for demand that an officer raised."""
 LineKey = tuple[str, str, str, str]
@@ -42,9 +44,10 @@ def demand_roll_forward(
 ) -> tuple[ReconRow, ...]:
     """R10: say for every demand whether it is new, reduced, closed or back, and whether that is explained.
 
-    A demand that is gone is explained by a correction of its quarter and form, or a challan with minor head 400,
-    between the two snapshots (both days included). Demand beside the status "Processed Without Defaults" is a
-    conflict. An aggregate of prior years that is not the sum of its years is an error of the fetch.
+    A demand that is gone is explained by a correction of its quarter and form, or by challans with minor head 400 that
+    pay it, between the two snapshots (both days included); a challan explains no more than its amount. Demand beside
+    the status "Processed Without Defaults" is a conflict. An aggregate of prior years that is not the sum of its years
+    is an error of the fetch.
 
     Args:
         before: the earlier snapshot; without it nothing can be said about movement.
@@ -62,7 +65,10 @@ def demand_roll_forward(
     payments = [
         one for one in portal if one.minor_head == DEMAND_HEAD and since <= one.deposited_on <= now.as_on
     ]
-    for key in opening.keys() | closing.keys():
+    paid: dict[str, int] = defaultdict(int)
+    for challan in payments:
+        paid[challan.client_id] += challan.amount_paise
+    for key in sorted(opening.keys() | closing.keys()):
         first, first_ids = opening.get(key, (0, ()))
         last, last_ids = closing.get(key, (0, ()))
         if before is None:
@@ -72,7 +78,7 @@ def demand_roll_forward(
             status = "DEMAND_REOPENED" if is_back else "DEMAND_NEW"
             why = f"{inr(last)} were not there on {since}{', but earlier' if is_back else ''}."
         elif first and not last:
-            status, why = _closed(key, first, groups, payments, (since, now.as_on))
+            status, why = _closed(key, first, groups, paid, (since, now.as_on))
         else:
             status, why = _moved(first, last)
         evidence = (*(f"before:{one}" for one in first_ids), *(f"demand:{one}" for one in last_ids))
@@ -105,12 +111,11 @@ def _closed(
     key: LineKey,
     amount: int,
     groups: dict[ReturnKey, list[Statement]],
-    payments: Sequence[PortalChallan],
+    paid: dict[str, int],
     span: tuple[date, date],
 ) -> tuple[str, str]:
+    """Say whether a demand that is gone is explained; what of ``paid`` explains it is taken from there."""
     client_id, period, form, _ = key
-    if any(one.client_id == client_id for one in payments):
-        return "DEMAND_CLOSED", f"{inr(amount)} are gone; a challan with minor head 400 was paid in between."
     if form:
         group = groups.get((client_id, Quarter.parse(period), form), [])
         for one in group:
@@ -121,7 +126,14 @@ def _closed(
                 and any(span[0] <= day <= span[1] for day in days)
             ):
                 return "DEMAND_CLOSED", f"{inr(amount)} are gone; a correction came in between."
-    why = f"{inr(amount)} are gone without a correction or a challan with minor head 400."
+    left = paid.get(client_id, 0)
+    if left > 0 and left + ROUNDING >= amount:
+        paid[client_id] = max(0, left - amount)
+        return "DEMAND_CLOSED", f"{inr(amount)} are gone; a challan with minor head 400 was paid in between."
+    if left > 0:
+        why = f"{inr(amount)} are gone; only {inr(left)} with minor head 400 were paid in between."
+    else:
+        why = f"{inr(amount)} are gone without a correction or a challan with minor head 400."
     return "DEMAND_CLOSED_UNEXPLAINED", why
 
 
@@ -188,7 +200,8 @@ def demand_and_notices(now: DemandSnapshot, notices: Iterable[Notice], as_of: da
 
     The clock of section 220(2) starts on the day after the thirty days that a notice gives; every month or part
     of a month costs one percent of the demand that is open. Of several notices about one demand the earliest runs
-    the clock, so interest is shown once.
+    the clock, so interest is shown once. A notice that names a year and no quarter is about the manual demand of that
+    year.
     """
     own = sorted(notices, key=lambda one: (one.issued_on, one.row_id))
     about: dict[ReturnKey, list[Notice]] = defaultdict(list)
@@ -201,14 +214,20 @@ def demand_and_notices(now: DemandSnapshot, notices: Iterable[Notice], as_of: da
         place = (one.client_id, one.quarter, one.form)
         demand[place] += one.net_paise
         rows.append(_intimation(one, about.get(place, [])))
-    running: set[ReturnKey] = set()
+    manual: dict[tuple[str, str], int] = defaultdict(int)
+    for year in now.years:
+        if not year.is_aggregate:
+            manual[(year.client_id, year.year)] += year.manual_paise
+    running: set[tuple[object, ...]] = set()
     for notice in own:
-        place_of = (notice.client_id, notice.quarter, notice.form) if notice.quarter is not None else None
-        open_paise = demand.get(place_of, 0) if place_of is not None else 0
-        is_first = place_of not in running
-        row = _clock(notice, open_paise, as_of, is_first=is_first)
-        if place_of is not None and row.status == "INTEREST_220_RUNNING":
-            running.add(place_of)
+        place: tuple[object, ...] = (notice.client_id, notice.year)
+        open_paise = manual.get((notice.client_id, notice.year), 0)
+        if notice.quarter is not None:
+            place = (notice.client_id, notice.quarter, notice.form)
+            open_paise = demand.get((notice.client_id, notice.quarter, notice.form), 0)
+        row = _clock(notice, open_paise, as_of, is_first=place not in running)
+        if row.status == "INTEREST_220_RUNNING":
+            running.add(place)
         rows.append(row)
     return ordered(rows)
 
@@ -239,7 +258,7 @@ def _clock(notice: Notice, open_paise: int, as_of: date, *, is_first: bool) -> R
     if not notice.is_action_required:
         status, why = "NOTICE_INFORMATION", "It asks for no action."
     elif open_paise <= 0:
-        status, why = "NOTICE_NO_DEMAND", "No demand of that quarter and form is open."
+        status, why = "NOTICE_NO_DEMAND", "No demand of that quarter and form, or of that year, is open."
     elif days <= DEMAND_DAYS:
         status, why = "NOTICE_IN_TIME", f"Issued {days} days ago; {DEMAND_DAYS} days are given."
     elif not is_first:
@@ -252,7 +271,7 @@ def _clock(notice: Notice, open_paise: int, as_of: date, *, is_first: bool) -> R
             f"Issued {days} days ago with {inr(open_paise)} open: {months} months or parts at "
             f"{DEMAND_INTEREST} % are {inr(interest)} (section 220(2) of the 1961 Act and what follows it)."
         )
-    place = notice.quarter.label if notice.quarter is not None else ""
+    place = notice.quarter.label if notice.quarter is not None else notice.year
     return result_row(
         status,
         notice.client_id,

@@ -257,7 +257,7 @@ class DemandSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A communication in an inbox; ``quarter`` and ``form`` are None and empty when it names none."""
+    """A communication in an inbox; ``quarter``, ``form`` and ``year`` are None and empty when it names none."""
 
     client_id: str
     row_id: str
@@ -266,6 +266,7 @@ class Notice:
     is_action_required: bool
     quarter: Quarter | None = None
     form: str = ""
+    year: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from clientsync.reconcile.tds.certificates import certificates
 from clientsync.reconcile.tds.demand import demand_and_notices, demand_roll_forward
 from clientsync.reconcile.tds.inputs import (
     DefaultCounts,
+    DefaultType,
     DemandSnapshot,
     DemandYear,
     PortalChallan,
@@ -62,6 +63,8 @@ def test_r10_says_how_a_demand_moved(first: int, last: int, status: str) -> None
         ([statement(is_correction=True, filed_on=NOW, form="24Q")], [], "DEMAND_CLOSED_UNEXPLAINED"),
         ([], [portal(minor_head="400", deposited_on=NOW)], "DEMAND_CLOSED"),
         ([], [portal(minor_head="200", deposited_on=NOW)], "DEMAND_CLOSED_UNEXPLAINED"),
+        ([], [portal(minor_head="400", deposited_on=NOW, amount_paise=49_000)], "DEMAND_CLOSED"),
+        ([], [portal(minor_head="400", deposited_on=NOW, amount_paise=48_999)], "DEMAND_CLOSED_UNEXPLAINED"),
     ],
 )
 def test_r10_wants_to_know_why_a_demand_is_gone(
@@ -69,6 +72,15 @@ def test_r10_wants_to_know_why_a_demand_is_gone(
 ) -> None:
     before = DemandSnapshot(BEFORE, lines=(line(),))
     assert statuses(demand_roll_forward(before, DemandSnapshot(NOW), filed, payments)) == [status]
+
+
+def test_r10_lets_one_challan_explain_no_more_than_it_paid() -> None:
+    other = line(row_id="2", default_type=DefaultType.LATE_FEE)
+    paid = portal(minor_head="400", deposited_on=NOW, amount_paise=60_000)
+    before = DemandSnapshot(BEFORE, lines=(line(), other))
+    rows = demand_roll_forward(before, DemandSnapshot(NOW), [], [paid])
+    assert statuses(rows) == ["DEMAND_CLOSED", "DEMAND_CLOSED_UNEXPLAINED"]
+    assert "only" in one(rows, "DEMAND_CLOSED_UNEXPLAINED").why
 
 
 def test_r10_knows_a_demand_that_came_back_and_a_first_snapshot() -> None:
@@ -116,6 +128,14 @@ def test_r11_finds_the_intimation_of_a_demand() -> None:
 def test_r11_runs_the_clock_after_thirty_days(as_of: date, status: str, interest: int | None) -> None:
     now = DemandSnapshot(as_of, quarters=(demanded(),))
     assert one(demand_and_notices(now, [notice()], as_of), status).right == interest
+
+
+def test_r11_runs_the_clock_on_the_manual_demand_of_the_year_that_a_notice_names() -> None:
+    yearly = {"quarter": None, "form": "", "category": "Order", "issued_on": date(2026, 7, 1)}
+    now = DemandSnapshot(NOW, years=(DemandYear("C1", "1", "2024-25", 50_000, 0),))
+    rows = demand_and_notices(now, [notice(**yearly, year="2024-25"), notice(**yearly, row_id="2")], NOW)
+    assert statuses(rows) == ["INTEREST_220_RUNNING", "NOTICE_NO_DEMAND"]
+    assert one(rows, "INTEREST_220_RUNNING").right == 2_000
 
 
 def test_r11_counts_interest_once_and_lets_information_be() -> None:
