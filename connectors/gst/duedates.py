@@ -143,9 +143,10 @@ EXTENSIONS: tuple[Extension, ...] = (
 )
 """Extensions that the program ships with; the last one that matches wins, so a narrower one stands below.
 
-Only what a notification says in words that were read; others belong into the firm's file. The relief of February to April
-2020 (Notification 32/2020-CT) and of March to May 2021 (08, 09, 18 and 19/2021-CT) lowered interest and late fee and moved
-no due date of GSTR-3B. Due dates by turnover, as those of small taxpayers in 2020, have no rule: the turnover is not known.
+Only what a notification says in words that were read; others belong into the firm's file. The relief of February to
+April 2020 (Notification 32/2020-CT) and of March to May 2021 (08, 09, 18 and 19/2021-CT) lowered interest and late fee
+and moved no due date of GSTR-3B. Due dates by turnover, as those of small taxpayers in 2020, have no rule: the turnover
+is not known.
 """
 
 

@@ -49,6 +49,7 @@ def itc_arithmetic(inputs: RegistrationInputs) -> Iterator[ReconRow]:
 def against_computed(inputs: RegistrationInputs) -> Iterator[ReconRow]:
     """G4: every table of 3B against what the portal computed from GSTR-1 and 2B.
 
+    It is at our cost when in any head less is paid, more is claimed, or less is reversed, 4(B).
     For a return that is nil, like GSTR-1 and 2B of its period, the portal has nothing to compute.
     """
     for one in inputs.periods:
@@ -66,12 +67,12 @@ def against_computed(inputs: RegistrationInputs) -> Iterator[ReconRow]:
                 continue
             expected, found = one.computed.get(table, Taxes()), one.filed.get(table, Taxes())
             wrong = _wrong_heads(expected, found, inputs.tolerance_paise)
-            is_less_paid = table.startswith("3.1") and found.total < expected.total
-            is_more_claimed = table.startswith("4(A)") and found.total > expected.total
+            more, less = (found, expected) if table.startswith("4(A)") else (expected, found)
+            is_at_our_cost = bool(_exceeding(more, less, inputs.tolerance_paise))
             yield ReconRow(
                 "G4",
                 "DIFFERS_FROM_COMPUTED" if wrong else "AS_COMPUTED",
-                _graded(bool(wrong), is_less_paid or is_more_claimed),
+                _graded(bool(wrong), is_at_our_cost),
                 inputs.client_id,
                 (one.period, table),
                 expected.total,
@@ -161,7 +162,8 @@ def _intimated(
     elif not wrong:
         code, severity = codes[0], Severity.OK
     else:
-        code, severity = codes[1], Severity.WARNING if difference > inputs.tolerance_paise else Severity.INFO
+        code = codes[1]
+        severity = Severity.WARNING if _exceeding(larger, smaller, inputs.tolerance_paise) else Severity.INFO
     why = f"{words[0]} is {inr(larger.total)}, {words[1]} {inr(smaller.total)}"
     if is_large:
         why += "; the difference is more than 20 % and more than Rs 25 lakh"
@@ -191,6 +193,12 @@ def _sum(lines: Mapping[str, Taxes], tables: tuple[str, ...]) -> Taxes:
 def _wrong_heads(expected: Taxes, found: Taxes, tolerance_paise: int) -> list[str]:
     pairs = zip(HEADS, expected.heads, found.heads, strict=True)
     return [head.upper() for head, one, two in pairs if abs(one - two) > tolerance_paise]
+
+
+def _exceeding(larger: Taxes, smaller: Taxes, tolerance_paise: int) -> list[str]:
+    """Return the heads in which a figure exceeds another: what is too much in one head pays for nothing in another."""
+    pairs = zip(HEADS, larger.heads, smaller.heads, strict=True)
+    return [head.upper() for head, one, two in pairs if one - two > tolerance_paise]
 
 
 def _graded(is_wrong: bool, is_at_our_cost: bool) -> Severity:

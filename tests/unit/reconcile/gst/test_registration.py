@@ -110,6 +110,11 @@ def test_the_liability_ledger_says_what_the_return_says_within_a_rupee(credit: i
         ({"outward": Taxes(1_000_00, 178_99)}, {"ok", "warning"}),
         ({"outward": Taxes(1_000_00, 200_00)}, {"ok", "info"}),
         ({"credit": Taxes(0, 95_00), "net": Taxes(0, 85_00)}, {"ok", "warning"}),
+        ({"reversed": Taxes(0, 0), "net": Taxes(0, 90_00)}, {"ok", "warning"}),
+        ({"reversed": Taxes(0, 20_00), "net": Taxes(0, 70_00)}, {"ok", "info"}),
+        # the same in all, under other heads
+        ({"outward": Taxes(1_000_00, 0, 90_00, 90_00)}, {"ok", "warning"}),
+        ({"credit": Taxes(0, 0, 45_00, 45_00)}, {"ok", "warning"}),
     ],
 )
 def test_a_table_that_differs_from_the_portals_own_is_graded_by_who_loses(
@@ -120,6 +125,15 @@ def test_a_table_that_differs_from_the_portals_own_is_graded_by_who_loses(
 
 
 # --- G5 and G6 ------------------------------------------------------------------------------------------------------
+
+
+def test_tax_under_the_wrong_head_pays_for_nothing() -> None:
+    wrong = replace(GOOD, filed=filed(outward=Taxes(1_000_00, 0, 90_00, 90_00)))
+    (row,) = found("G5", wrong).exceptions
+    assert (row.code, row.difference_paise) == ("LIABILITY_DIFFERS", 0)
+    wrong = replace(GOOD, filed=filed(credit=Taxes(0, 0, 45_00, 45_00)))
+    (row,) = found("G6", wrong).exceptions
+    assert (row.code, row.difference_paise) == ("CREDIT_DIFFERS", 0)
 
 
 @pytest.mark.parametrize(
