@@ -22,7 +22,7 @@ from clientsync.outcomes import Outcome
 from clientsync.periods import Period, span
 from clientsync.spec.module import Filing
 from clientsync.warehouse.standing import end_of, rows_standing
-from connectors.gst.duedates import EXTENSIONS, DueDate, Extension, due_date, extensions_in_force
+from connectors.gst.duedates import EXTENSIONS, QRMP_BEGAN, DueDate, Extension, due_date, extensions_in_force
 from connectors.gst.return_register import FILINGS, PREFERENCES, is_filed
 
 _CLIENT = SyncClient.__table__  # type: ignore[attr-defined]
@@ -68,7 +68,7 @@ class KnownClient:
     """What the warehouse knows of a client's returns.
 
     Attributes:
-        frequency: ``M`` or ``Q`` of the client master, for quarters without a preference.
+        frequency: ``M`` or ``Q`` of the client master, for quarters of which nothing better is known.
         preferences: (financial year, quarter such as ``Q1``) to ``M`` or ``Q``.
         filings: filed returns.
         read_on: financial year to the Indian day on which its register was last read; None: only after the day itself.
@@ -82,6 +82,12 @@ class KnownClient:
     filings: Sequence[Filing] = ()
     read_on: Mapping[str, date | None] = field(default_factory=dict)
     registered_on: date | None = None
+
+    @property
+    def frequencies(self) -> Frequencies:
+        """How often the client filed."""
+        filed = frozenset(one.period for one in self.filings if one.return_type == "GSTR3B")
+        return Frequencies(self.frequency, self.preferences, filed)
 
 
 @dataclass(frozen=True)
@@ -102,13 +108,14 @@ class Frequencies:
         """Return ``M`` or ``Q`` for a month.
 
         A quarterly filer files GSTR-3B for the last month of a quarter only (CGST Rules, rule 61(1)), so one filed for
-        another month of it proves a monthly filer; else what was chosen counts, and last the client master.
+        another month of it proves a monthly filer; else what was chosen counts, and last the client master. Before 2021
+        GSTR-3B was filed by the month whatever GSTR-1 was, so it proves nothing.
         """
         last = month
         while not last.is_quarter_end:
             last = last.next()
         second = last.previous()
-        if second in self.filed or second.previous() in self.filed:
+        if month >= QRMP_BEGAN and (second in self.filed or second.previous() in self.filed):
             return "M"
         return _chosen(self.preferences, month, self.usual)
 
@@ -155,12 +162,13 @@ def states(
 ) -> Iterator[ReturnState]:
     """Yield the state of every return of the years whose register was read, by month; other filed returns last."""
     filings = _first_filings(client.filings)
+    frequencies = client.frequencies
     shown: set[tuple[str, Period]] = set()
     for year in sorted(client.read_on):
         first = Period(int(year[:4]), 4)
         last = min(Period(first.year + 1, 3), Period.of(on))
         for period in span(first, last):
-            for one in _of_month(client, period, on, filings, extensions):
+            for one in _of_month(client, period, frequencies.of(period), on, filings, extensions):
                 shown.add((one.return_type, period))
                 yield one
     for (return_type, period), filed_on in sorted(filings.items()):
@@ -169,7 +177,7 @@ def states(
                 client.client_id,
                 return_type,
                 period,
-                _frequency(client, period),
+                frequencies.of(period),
                 None,
                 filed_on,
                 0,
@@ -186,10 +194,6 @@ def _first_filings(filings: Iterable[Filing]) -> dict[tuple[str, Period], date]:
     return found
 
 
-def _frequency(client: KnownClient, period: Period) -> str:
-    return _chosen(client.preferences, period, client.frequency)
-
-
 def _chosen(preferences: Mapping[tuple[str, str], str], period: Period, usual: str) -> str:
     chosen = preferences.get((period.financial_year, quarter_of(period)))
     return chosen if chosen in ("M", "Q") else usual
@@ -198,11 +202,11 @@ def _chosen(preferences: Mapping[tuple[str, str], str], period: Period, usual: s
 def _of_month(
     client: KnownClient,
     period: Period,
+    frequency: str,
     on: date,
     filings: Mapping[tuple[str, Period], date],
     extensions: Sequence[Extension],
 ) -> Iterator[ReturnState]:
-    frequency = _frequency(client, period)
     within = frequency == "Q" and not period.is_quarter_end
     for return_type in ("GSTR1", "GSTR3B", "IFF") if within else ("GSTR1", "GSTR3B"):
         filed_on = filings.get((return_type, period))

@@ -1,9 +1,9 @@
 """The view ``v_return_register``: how every return stands today, for analysts, in SQL.
 
 Its calendar is written out by ``duedates.due_date`` when the views are made, so the view and ``register.states`` cannot
-disagree about a day; ``FIRST`` and ``LAST`` bound it. Invariant: like ``register`` it calls a return not filed only
-when the register was read after its due date. An extension that a firm adds to its own file later shows in
-``register`` at once and in the view when views are next made.
+disagree about a day; ``FIRST`` and ``LAST`` bound it. A GSTR-3B of a month that has an IFF proves a monthly filer.
+Invariant: like ``register`` it calls a return not filed only when the register was read after its due date. An
+extension that a firm adds to its own file later shows in ``register`` at once and in the view when views are next made.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import date
 
 from clientsync.periods import Period, span
 from clientsync.warehouse.views import View
-from connectors.gst.duedates import Extension, due_date, extensions_in_force
+from connectors.gst.duedates import QRMP_BEGAN, Extension, due_date, extensions_in_force
 from connectors.gst.register import quarter_of
 
 FIRST, LAST = Period(2020, 4), Period(2036, 3)
@@ -102,7 +102,11 @@ x AS (
     AND p.period = d.financial_year AND p.quarter = d.quarter AND p.preference IN ('M', 'Q')
   LEFT JOIN filed f ON f.client_id = c.client_id AND f.return_type = d.return_type
     AND f.return_period = d.return_period
-  WHERE d.frequency = COALESCE(p.preference, c.filing_frequency)
+  WHERE d.frequency = CASE WHEN EXISTS (
+      SELECT 1 FROM filed g JOIN due e ON e.return_period = g.return_period AND e.return_type = 'IFF'
+      WHERE g.client_id = c.client_id AND g.return_type = 'GSTR3B' AND e.financial_year = d.financial_year
+        AND e.quarter = d.quarter AND e.starts_on >= '{QRMP_BEGAN.first_day}'
+    ) THEN 'M' ELSE COALESCE(p.preference, c.filing_frequency) END
 ),
 judged AS (
   SELECT x.*,

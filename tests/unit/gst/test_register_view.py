@@ -94,6 +94,8 @@ def engine(database_url: str) -> Any:
         rows.append(filing("C2", "GSTR1A", month, date(due_month.year, due_month.month, 15)))
         rows.append(filing("C3", "IFF", month, date(due_month.year, due_month.month, 15)))
         rows.append(filing("C4", "GSTR3B", month, date(due_month.year, due_month.month, 2), valid="N"))
+    within = next(month for month in months[3:] if not month.is_quarter_end)
+    rows.append(filing("C6", "GSTR3B", within, within.next().first_day))
     preference = {**ENGINE, "client_id": "C3", "section": "getpref", "preference": "M", "quarter": "Q1"}
     with database.writing(made) as connection:
         for built in map(warehouse_table, (FILINGS, PREFERENCES)):
@@ -107,13 +109,14 @@ def engine(database_url: str) -> Any:
             client(3, "27", "Q"),
             client(4, "09", "M", registered_on=f"{months[3].first_day:%Y-%m-%d}"),
             client(5, "29", "M"),
+            client(6, "29", "Q"),
         ]
         connection.execute(insert(SyncClient), people)
         connection.execute(insert(warehouse_table(FILINGS).core), rows)
         connection.execute(
             insert(warehouse_table(PREFERENCES).core), [{**preference, "period": year} for year in years]
         )
-        seen = [("C1", NOW), ("C2", NOW), ("C3", NOW - timedelta(days=40)), ("C4", NOW)]
+        seen = [("C1", NOW), ("C2", NOW), ("C3", NOW - timedelta(days=40)), ("C4", NOW), ("C6", NOW)]
         connection.execute(insert(SyncCell), [cell(who, year, at) for who, at in seen for year in years])
         [view] = VIEWS
         connection.execute(text(f"CREATE VIEW {view.name} AS {view.select(made.dialect.name)}"))
@@ -126,7 +129,7 @@ def test_the_view_says_what_the_register_says(engine: Any) -> None:
     view = table("v_return_register", *(column(name) for name in names))
     with database.reading(engine) as connection:
         shown = {tuple(map(str, row)) for row in connection.execute(sql_select(view))}
-    worked = return_states(engine, ["C1", "C2", "C3", "C4", "C5"], TODAY)
+    worked = return_states(engine, ["C1", "C2", "C3", "C4", "C5", "C6"], TODAY)
     said = {
         tuple(
             map(
@@ -145,7 +148,7 @@ def test_the_view_says_what_the_register_says(engine: Any) -> None:
         for one in worked
     }
     assert shown == said
-    assert {row[0] for row in shown} == {"C1", "C2", "C3", "C4"}  # C5's register was never read
+    assert {row[0] for row in shown} == {"C1", "C2", "C3", "C4", "C6"}  # C5's register was never read
     assert {State(row[6]) for row in shown} >= {
         State.FILED,
         State.LATE,

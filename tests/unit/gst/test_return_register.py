@@ -197,6 +197,19 @@ def test_the_preference_of_the_quarter_decides_and_not_the_master() -> None:
     assert state_of(client, "GSTR3B", 10).due_on == date(2026, 11, 20)
 
 
+def test_a_return_filed_within_a_quarter_proves_a_monthly_filer_who_owes_the_other_months() -> None:
+    client = KnownClient("C1", "29", "Q", filings=[filed("GSTR3B", 8, date(2026, 9, 20))], read_on=READ)
+    assert state_of(client, "GSTR3B", 7).state is State.NOT_FILED
+    assert state_of(client, "GSTR1", 7).state is State.NOT_FILED
+    assert state_of(client, "GSTR3B", 9).due_on == date(2026, 10, 20)
+    assert state_of(client, "GSTR3B", 5).state is State.NOT_APPLICABLE
+
+
+def test_before_2021_a_monthly_gstr3b_says_nothing_of_gstr1() -> None:
+    early = register.Frequencies("Q", {}, frozenset({Period(2020, 8), Period(2021, 2)}))
+    assert (early.of(Period(2020, 7)), early.of(Period(2021, 1))) == ("Q", "M")
+
+
 def test_months_before_the_registration_are_not_applicable() -> None:
     client = KnownClient("C1", "29", "M", read_on=READ, registered_on=date(2026, 8, 5))
     assert state_of(client, "GSTR1", 7).state is State.NOT_APPLICABLE
