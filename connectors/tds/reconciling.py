@@ -192,10 +192,13 @@ class _Reader:
     # --- challans -----------------------------------------------------------------------------------------------------
 
     def portal_challans(self) -> tuple[PortalChallan, ...]:
-        """Return the paid challans of the income-tax portal, and those of receipts that its list does not have."""
+        """Return the paid challans of the income-tax portal, and those of receipts that its list does not have.
+
+        A book entry of a Government office is no challan: TRACES has it under the receipt of Form 24G.
+        """
         found: list[PortalChallan] = []
         for row in self.rows(challans.CHALLANS):
-            if row["is_nil"]:
+            if row["is_nil"] or row["is_book_entry"]:
                 continue
             found.append(self._portal_challan(row, f"{row['section']}/{row['cin']}"))
         listed = {_challan(row) for row in found}
@@ -563,10 +566,10 @@ class _Reader:
                 row["is_action_required"],
                 _quarter_or_none(row),
                 _old_form(row["form"]),
+                row["year"],
             )
             for row in self.rows(notices.NOTICES)
         )
-                row["year"],
 
     def certificates(self) -> tuple[Certificate, ...]:
         """Return the certificates as TRACES last confirmed them; the register of a practice is no confirmation."""
@@ -652,10 +655,11 @@ class _Reader:
                 )
                 is_half = module in OLD_ACT_ONLY and any(quarter.act == "2025" for quarter, _ in filed)
                 found.append(replace(joined, lacks=OLD_ACT_ONLY[module]) if is_half else joined)
-        return (*found, *self._file_state(filed, held[STATEMENTS_MODULE], statements))
+        register = set(newest.get("return_summary", {}))
+        return (*found, *self._file_state(filed, held[STATEMENTS_MODULE], statements, register))
 
     def _file_state(
-        self, filed: set[Place], held: int, statements: Sequence[Statement]
+        self, filed: set[Place], held: int, statements: Sequence[Statement], register: set[str]
     ) -> tuple[ModuleState, ...]:
         corrections = sum(
             one.is_correction and one.status is not StatementStatus.REJECTED for one in statements
@@ -668,6 +672,10 @@ class _Reader:
         have = {(Quarter.parse(row["period"]), row["section"]) for row in self.rows(STATEMENT_FILE)}
         if not have:
             return ()
+        unknown = sorted({quarter.label for quarter, _ in have} - register)
+        if unknown:
+            more = f"It was never asked whether corrections were filed for {', '.join(unknown)}."
+            lacks = f"{lacks} {more}".strip()
         wanted = len(filed | have) + held
         return (
             ModuleState(self.client_id, STATEMENTS_MODULE, Outcome.LOADED, len(have), wanted, lacks=lacks),

@@ -26,17 +26,20 @@ MODULES_NEEDED: dict[str, tuple[str, ...]] = {
     "R2": ("challans", "unconsumed_challans"),
     "R3": ("challans", "unconsumed_challans"),
     "R4": ("challans", "unconsumed_challans", "outstanding_demand"),
-    "R5": ("challans", "unconsumed_challans", "statements"),
-    "R6": ("statements",),
-    "R7": ("statements", "outstanding_demand"),
+    "R5": ("challans", "unconsumed_challans", "return_summary", "statements"),
+    "R6": ("return_summary", "statements"),
+    "R7": ("return_summary", "statements", "outstanding_demand"),
     "R8": ("return_summary", "statements", "outstanding_demand"),
     "R9": ("return_summary",),
     "R10": ("outstanding_demand", "return_summary", "challans"),
     "R11": ("outstanding_demand", "notices"),
     "R12": ("certificates", "return_summary"),
-    "R13": ("outstanding_demand", "statements"),
+    "R13": ("outstanding_demand", "return_summary", "statements"),
 }
-"""Which modules a reconciliation needs complete. R14 needs none: it is about the modules."""
+"""Which modules a reconciliation needs complete. R14 needs none: it is about the modules.
+
+What rests on statement files needs the list of what was filed too: it alone tells of a missing file or a correction.
+"""
 
 INPUTS_NEEDED: dict[str, tuple[str, ...]] = {
     "R1": ("books",),

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from clientsync.outcomes import Outcome
 from clientsync.periods import Quarter
 from clientsync.reconcile.result import Reconciliation, State
 from clientsync.spec.module import Context, Record
@@ -163,6 +164,31 @@ def test_a_correction_that_no_file_holds_makes_what_rests_on_files_incomplete(pr
         "MODULE_PARTIAL",
         "1 corrections were filed, and only regular statements are read.",
     )
+
+
+@pytest.mark.parametrize("asked", ["never", "in vain"])
+def test_what_rests_on_files_is_incomplete_while_it_is_not_known_what_was_filed(
+    practice: Practice, asked: str
+) -> None:
+    """Without the list nobody knows of a correction, nor of a statement whose file is missing."""
+    one_statement(practice, 100_000, 0, Q4_DUE)
+    practice.sleep()
+    if asked == "in vain":
+        practice.load("return_summary", ("26Q", []), period=Q4, outcome=Outcome.TRANSIENT)
+    else:
+        older = {"section": "26Q", "act": "1961", "portal": "FILE", "form": "26Q", "period": "2024-25-Q4"}
+        practice.load("statements", ("26Q", [whole_row(STATEMENT_FILE, **older)]), period="2024-25-Q4")
+    assert {recon(practice, name).state for name in ("R5", "R7", "R13")} == {State.INCOMPLETE}
+
+
+def test_a_book_entry_is_expected_under_its_receipt_and_not_as_a_challan(practice: Practice) -> None:
+    entry = {**PAID, "act": "1961", "amount_paise": 100_000}
+    practice.load_nothing("challans", "unconsumed_challans")
+    paid = whole_row(challans.CHALLANS, **entry, section="act_1961", cin="C1", is_book_entry=True)
+    practice.load("challans", ("act_1961", [paid]), ("act_2025", []))
+    left = whole_row(traces.BALANCES, **entry, section="unconsumed", portal="TRACES61")
+    practice.load("unconsumed_challans", ("unconsumed", [left]), ("status", []), ("act_2025", []))
+    assert [row.status for row in recon(practice, "R2").rows] == ["TRACES_BOOK_ENTRY"]
 
 
 def test_demand_and_notices_of_the_new_act_are_not_clean_while_no_portal_tells_them(
