@@ -218,16 +218,16 @@ def demand_and_notices(now: DemandSnapshot, notices: Iterable[Notice], as_of: da
     for year in now.years:
         if not year.is_aggregate:
             manual[(year.client_id, year.year)] += year.manual_paise
-    running: set[tuple[object, ...]] = set()
+    running: set[tuple[str, Quarter | str, str]] = set()
     for notice in own:
-        place: tuple[object, ...] = (notice.client_id, notice.year)
-        open_paise = manual.get((notice.client_id, notice.year), 0)
+        subject = (notice.client_id, notice.quarter or notice.year, notice.form)
         if notice.quarter is not None:
-            place = (notice.client_id, notice.quarter, notice.form)
             open_paise = demand.get((notice.client_id, notice.quarter, notice.form), 0)
-        row = _clock(notice, open_paise, as_of, is_first=place not in running)
+        else:
+            open_paise = manual.get((notice.client_id, notice.year), 0)
+        row = _clock(notice, open_paise, as_of, is_first=subject not in running)
         if row.status == "INTEREST_220_RUNNING":
-            running.add(place)
+            running.add(subject)
         rows.append(row)
     return ordered(rows)
 
