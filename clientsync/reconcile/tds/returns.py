@@ -34,8 +34,6 @@ RecordKey = tuple[str, str, int]
 
 STUCK_AFTER_DAYS = 30
 """Days after which a statement that is still pending is stuck; CPC names no limit, so it is the caller's to set."""
-_UNTOLD = (StatementStatus.REJECTED, StatementStatus.FILED)
-"""Statuses that say nothing of how a statement was processed."""
 _PENDING = (StatementStatus.PENDING, StatementStatus.NOT_AVAILABLE)
 _JUDGED = (StatementStatus.WITHOUT_DEFAULTS, StatementStatus.WITH_DEFAULTS)
 
