@@ -314,11 +314,11 @@ class _Reader:
                 continue
             before = found.get(row["period"], Payment())
             tax = Taxes(0, *(row[f"{head}_tax_paise"] for head in HEADS))
-            is_owed = row["entry_type"].casefold() == "dr"
+            is_owed, paid_by = row["entry_type"].casefold() == "dr", row["discharge_type"].casefold()
             found[row["period"]] = Payment(
                 before.owed.plus(tax if is_owed else Taxes()),
-                before.cash.plus(tax if not is_owed and row["discharge_type"] == "cash" else Taxes()),
-                before.credit.plus(tax if not is_owed and row["discharge_type"] == "credit" else Taxes()),
+                before.cash.plus(tax if not is_owed and paid_by == "cash" else Taxes()),
+                before.credit.plus(tax if not is_owed and paid_by == "credit" else Taxes()),
             )
         return found
 
@@ -336,7 +336,7 @@ class _Reader:
             heads = (sum(row[f"{head}_{minor}_paise"] for minor in minors) for head in HEADS)
             key = (row["section"].upper(), row["period"], kind)
             moved[key] = moved.get(key, Taxes()).plus(Taxes(0, *heads))
-        for name, period in sorted({(ledger, period) for ledger, period, _ in balances}):
+        for name, period in sorted({key[:2] for key in (*balances, *moved)}):
             yield Ledger(
                 name,
                 period,

@@ -106,6 +106,15 @@ def conserved(inputs: RegistrationInputs) -> Iterator[ReconRow]:
         before[one.name] = one
 
 
+def without_balances(inputs: RegistrationInputs) -> list[str]:
+    """Return in words the ledgers that G7 cannot add up, because they have postings and not both balances."""
+    return [
+        f"ledgers {one.period[:2]}/{one.period[2:]}: the {one.name} ledger came without its balances"
+        for one in inputs.ledgers
+        if (one.opening is None or one.closing is None) and (any(one.added.heads) or any(one.taken.heads))
+    ]
+
+
 def _balance(
     inputs: RegistrationInputs, one: Ledger, code: str, expected: Taxes, found: Taxes, words: str
 ) -> ReconRow:

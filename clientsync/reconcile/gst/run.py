@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from clientsync.reconcile.gst.inputs import RegistrationInputs
-from clientsync.reconcile.gst.payments import conserved, paid_in_full, posted_as_filed
+from clientsync.reconcile.gst.payments import conserved, paid_in_full, posted_as_filed, without_balances
 from clientsync.reconcile.gst.returns import (
     against_computed,
     claimed_against_statement,
@@ -65,6 +65,8 @@ def reconcile_registration(inputs: RegistrationInputs) -> Result:
         missing = sorted({what for module in NEEDED[recon] for what in lacking.get(module, ())})
         if recon == "G4":
             missing += without_computed(inputs)
+        elif recon == "G7":
+            missing += without_balances(inputs)
         rows = [*run(inputs), *(_drafts(recon, inputs) if "gstr3b" in NEEDED[recon] else ())]
         found.append(conclude(recon, inputs.client_id, rows, missing))
     return Result(inputs.client_id, inputs.as_of, tuple(found))

@@ -265,6 +265,34 @@ def test_a_liability_that_is_negative_is_carried_forward_and_nothing_is_owed(eng
     assert (row.status, row.left, row.right) == ("PAID", 20_00, 20_00)
 
 
+@pytest.mark.parametrize("kinds", [(), ("OPENING",), ("CLOSING",)])
+def test_a_ledger_without_its_balances_is_not_added_up_and_never_clean(
+    engine: Engine, kinds: tuple[str, ...]
+) -> None:
+    read_all(engine)
+    for kind in kinds:
+        put(
+            engine, ledgers.BALANCES, period="102026", section="cash", ledger="CASH", kind=kind, head="IGST",
+            total_paise=TAX,
+        )  # fmt: skip
+    put(
+        engine, ledgers.ENTRIES, period="102026", section="cash", entry_type="Cr", occurrence=1, igst_tax_paise=TAX
+    )  # fmt: skip
+    one = found(engine, "G7")
+    assert (one.state, one.missing) == (
+        State.INCOMPLETE,
+        ("ledgers 10/2026: the CASH ledger came without its balances",),
+    )
+
+
+def test_how_the_portal_writes_what_discharged_a_liability_does_not_matter(engine: Engine) -> None:
+    read_all(engine)
+    paid(engine)
+    owed_in_ledger(engine, TAX)
+    owed_in_ledger(engine, TAX, "Cash", 2)
+    assert found(engine, "G14").exceptions == ()
+
+
 def credit_ledger(engine: Engine, opening: int, *entries: tuple[int, str, str, dict[str, int]]) -> None:
     """Put the credit ledger of November: opening IGST, and (day, Cr or Dr, return period, amounts by head) each."""
     put(
