@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Text, cast, delete, insert, or_, select, update
 
@@ -102,7 +103,7 @@ def take_in(
             changed.add(wanted[key])
             if one.unreadable:
                 set_state(connection, [wanted[key]], State.FAILED, reasons.unreadable(one.unreadable), at)
-        elif (row.payload_hash != one.hash and not _only_tells_tax(row, one)) or _is_back(row, one):
+        elif _is_changed(row, one, mode.zone):
             if row.state == State.SUPERSEDED and not one.is_withdrawn:
                 back.add(row.doc_id)
             connection.execute(
@@ -216,6 +217,20 @@ def let_go(connection: Connection, row: Any, at: datetime) -> set[int]:
     elif row.state == State.SUCCESS or (row.state == State.FAILED and row.reason_code in BY_HAND):
         set_state(connection, [row.doc_id], State.FAILED, reasons.SOURCE_DELETED, at)
     return {row.doc_id}
+
+
+def _is_changed(row: Any, one: Received, zone: ZoneInfo) -> bool:
+    """Whether a source says something else of a document than before: what is booked, on which day, or that it is back.
+
+    Masters have no day, and what is booked in the shop is booked on the day on which it is sent.
+    """
+    has_day = TYPES[one.type].direction == "out" and one.type not in _KEPT
+    days = [moment.astimezone(zone).date() for moment in (row.occurred_at, one.occurred_at)]
+    return (
+        (row.payload_hash != one.hash and not _only_tells_tax(row, one))
+        or (has_day and days[0] != days[1])
+        or _is_back(row, one)
+    )
 
 
 def _only_tells_tax(row: Any, one: Received) -> bool:

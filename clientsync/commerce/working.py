@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -26,7 +26,7 @@ from clientsync.commerce.documents import Booked, Key, State
 from clientsync.commerce.reading import Read, keep, read
 from clientsync.commerce.reasons import Reason
 from clientsync.commerce.store import Switches
-from clientsync.commerce.systems import BookedOtherwise, Job, Mappings
+from clientsync.commerce.systems import BookedOtherwise, Job, Mappings, System
 from clientsync.crash import crash_point
 from clientsync.database import reading, writing
 from clientsync.errors import (
@@ -300,9 +300,9 @@ class Worker:
         job = Job(one.document, Mappings(maps), uses_customer_ids)
         is_looking = one.must_look_up
         try:
-            booked = target.find(job) if is_looking else None
-            if booked is None and one.is_withdrawn and one.document.booked is None:
+            if one.is_withdrawn and one.document.booked is None and not _is_there(target, job):
                 return [Outcome("gone", calls=job.calls)]
+            booked = target.find(job) if is_looking else None
             if booked is None:
                 is_looking = False
                 booked = target.send(job)
@@ -379,6 +379,15 @@ def _outcomes(future: Future[list[Outcome]], count: int) -> list[Outcome]:
     if not isinstance(error, Exception):
         raise error
     return [Outcome("failed", reason=reasons.internal_error(type(error).__name__))] * count
+
+
+def _is_there(target: System, job: Job) -> bool:
+    """Whether a document that its source took back is booked, be it in a form from before a change."""
+    earlier = Job(replace(job.document, revision=1), job.mappings, job.uses_customer_ids, job.calls)
+    try:
+        return target.find(earlier) is not None
+    except BookedOtherwise:
+        return True
 
 
 def _inputs(job: Job) -> tuple[tuple[str, str, str, str], ...]:

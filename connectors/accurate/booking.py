@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from clientsync.commerce import reasons
 from clientsync.commerce.documents import Booked
-from clientsync.commerce.systems import Job, Memory, refused
+from clientsync.commerce.systems import BookedOtherwise, Job, Memory, refused
 from clientsync.errors import ContractChanged
 from connectors.accurate import replacing
 from connectors.accurate.answers import AccurateRefused, record_of
@@ -44,21 +44,24 @@ class Booking:
         replaces it.
 
         Raises:
-            BookingRefused: it has another total, or it belongs to another document.
+            BookingRefused: it has another total, it belongs to another document, or it was booked in an earlier form
+                and its type is not one that is replaced.
         """
-        if _is_changed_sale(job):
-            there = self._there(desk, job)
-            if there is None or replacing.owes_receipts(self._memory, number_of(job.document)):
-                return None
-            draft = compose(job, self._options, self._zone)
-            detail = replacing.detail_of(desk, str(there.get("id", "")))
-            if detail is None or not replacing.is_same(draft, detail):
-                return None
-            return Booked(str(there.get("id", "")), draft.number, draft.total)
         row = self._there(desk, job)
-        if row is not None and _is_changed_payment(job) and _is_of_another_amount(job, row):
+        if row is None or job.document.revision == 1:
+            return None if row is None else self._adopted(job, row)
+        if _is_changed_sale(job) and replacing.owes_receipts(self._memory, number_of(job.document)):
             return None
-        return None if row is None else self._adopted(job, row)
+        draft = compose(job, self._options, self._zone)
+        detail = replacing.detail_of(desk, draft.module, str(row.get("id", "")))
+        is_same = replacing.is_same_receipt if _is_changed_payment(job) else replacing.is_same
+        if detail is not None and is_same(draft, detail):
+            return Booked(str(row.get("id", "")), draft.number, draft.total)
+        if detail is None or _is_changed_sale(job) or _is_changed_payment(job):
+            return None
+        theirs = plain(amount(detail.get(draft.total_field))) if draft.total_field else ""
+        booked = Booked(str(row.get("id", "")), str(row.get("number", "")), theirs)
+        raise BookedOtherwise(reasons.changed_after_booking(), booked)
 
     def send(self, desk: Desk, job: Job) -> Booked:
         """Book a document.
@@ -131,11 +134,6 @@ def _is_changed_sale(job: Job) -> bool:
 def _is_changed_payment(job: Job) -> bool:
     """The same of a payment."""
     return job.document.type == "payment" and job.document.revision > 1
-
-
-def _is_of_another_amount(job: Job, row: dict[str, Any]) -> bool:
-    _, name, key = _TOTALS[job.document.type]
-    return row.get(name) is not None and amount(row[name]) != amount(job.document.payload.get(key))
 
 
 def _invoice_in(body: dict[str, Any]) -> str:

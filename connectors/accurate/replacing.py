@@ -15,6 +15,7 @@ those that are still owed, an invoice that is gone is made, one that is right is
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -25,16 +26,18 @@ from connectors.accurate.answers import AccurateRefused, record_of, rows_of
 from connectors.accurate.desk import Desk, only_row
 from connectors.accurate.mapping import Draft
 from connectors.accurate.numbers import RECEIPT, SALE
-from connectors.accurate.values import amount, plain, wire
+from connectors.accurate.values import amount, day_of, plain, wire
 
 Json = dict[str, Any]
-Line = tuple[str, Decimal, Decimal, Decimal]
 _MEMORY = "accurate_receipts"
 _DELETED = "accurate_deleted"
 _REMEMBERED = 1_000
 """How many receipts that we deleted are remembered, the newest."""
 _remembering = threading.Lock()
 _MARKS = tuple(f"charField{number}" for number in range(1, 11))
+_SWITCHES = ("taxable", "inclusiveTax")
+_PLACES = ("branch", "warehouse", "referenceWarehouse")
+"""Masters in the head of a document that are sent by name and told as objects."""
 
 
 def replace(desk: Desk, draft: Draft, there: Json | None, memory: Memory) -> Booked:
@@ -49,7 +52,7 @@ def replace(desk: Desk, draft: Draft, there: Json | None, memory: Memory) -> Boo
     Raises:
         BookingRefused: Accurate refuses a step, or makes another total of the sale.
     """
-    detail = detail_of(desk, str(there.get("id", ""))) if there is not None else None
+    detail = detail_of(desk, draft.module, str(there.get("id", ""))) if there is not None else None
     record: Json
     if detail is not None and is_same(draft, detail):
         record = detail
@@ -83,18 +86,34 @@ def check_total(booked: Booked, theirs: Any) -> None:
 
 
 def is_same(draft: Draft, detail: Json) -> bool:
-    """Whether an invoice has the marks, the customer, the total, the lines and the expenses of a draft."""
-    ours = {mark: str(draft.body[mark]) for mark in _MARKS if draft.body.get(mark)}
-    if any(str(detail[mark]) != value for mark, value in ours.items() if detail.get(mark)):
-        return False
-    if detail.get(draft.total_field) is not None and amount(detail[draft.total_field]) != amount(draft.total):
-        return False
-    if _has_another_customer(draft, detail):
-        return False
-    return sorted(_line(row) for row in draft.body["detailItem"]) == sorted(
-        _line(row) for row in detail.get("detailItem") or ()
-    ) and sorted(_expense(row) for row in draft.body["detailExpense"]) == sorted(
-        _expense(row) for row in detail.get("detailExpense") or ()
+    """Whether a booked document is what a draft says, in everything that is worth money, stock or another day.
+
+    Marks, customer, total, branch, and name and amount of a tax count where Accurate tells them: what it does not
+    keep, another save would not change. The rest must be told alike.
+    """
+    body = draft.body
+    ours = {mark: str(body[mark]) for mark in _MARKS if body.get(mark)}
+    total = detail.get(draft.total_field)
+    is_other = (
+        any(str(detail[mark]) != value for mark, value in ours.items() if detail.get(mark))
+        or (total is not None and amount(total) != amount(draft.total))
+        or _has_another_customer(draft, detail)
+        or day_of(detail.get("transDate")) != day_of(body["transDate"])
+        or any(bool(body[name]) != bool(detail.get(name)) for name in _SWITCHES if name in body)
+        or amount(body.get("cashDiscount")) != amount(detail.get("cashDiscount"))
+        or any(_named(detail, one) not in {"", _named(body, one)} for one in _PLACES if f"{one}Name" in body)
+    )
+    return not is_other and _has_lines(body, detail) and _expenses(body) == _expenses(detail)
+
+
+def is_same_receipt(draft: Draft, detail: Json) -> bool:
+    """Whether a receipt has the amount, the day and the account of a draft, as far as Accurate tells them."""
+    body = draft.body
+    day, bank = day_of(detail.get("transDate")), str((detail.get("bank") or {}).get("no") or "")
+    return (
+        amount(detail.get(draft.total_field)) == amount(draft.total)
+        and day in {None, day_of(body["transDate"])}
+        and bank.casefold() in {"", str(body["bankNo"]).casefold()}
     )
 
 
@@ -112,9 +131,9 @@ def upserting(draft: Draft, detail: Json) -> Json | None:
     return {**draft.body, "id": detail["id"], "detailItem": lines, "detailExpense": expenses}
 
 
-def detail_of(desk: Desk, target_id: str) -> Json | None:
-    """Return an invoice with its lines, None when it is not there."""
-    return _detail(desk, "sales-invoice", "id", target_id)
+def detail_of(desk: Desk, module: str, target_id: str) -> Json | None:
+    """Return a booked document with its lines, None when it is not there."""
+    return _detail(desk, module, "id", target_id)
 
 
 def customer_of(desk: Desk, invoice: str) -> str:
@@ -154,15 +173,18 @@ def _take_receipts(desk: Desk, number: str, memory: Memory) -> None:
 
 
 def replace_receipt(desk: Desk, draft: Draft, there: Json | None, memory: Memory) -> Booked:
-    """Make a receipt what a changed payment says: the one that is there is deleted and made anew.
+    """Make a receipt what a changed payment says: one of another amount, day or account is deleted and made anew.
 
     Raises:
         BookingRefused: Accurate refuses it.
     """
-    if there is not None and amount(there.get(draft.total_field)) != amount(draft.total):
-        _remember_deleted(memory, [str(there["id"])])
-        desk.delete(draft.module, str(there["id"]))
-        there = None
+    if there is not None:
+        detail = detail_of(desk, draft.module, str(there["id"]))
+        if detail is not None and not is_same_receipt(draft, detail):
+            _remember_deleted(memory, [str(there["id"])])
+            desk.delete(draft.module, str(there["id"]))
+            detail = None
+        there = detail
     record = record_of(desk.post(draft.module, draft.action, draft.body)) if there is None else there
     invoice = _invoice_no(draft.body["detailInvoice"][0])
     if owes_receipts(memory, invoice):
@@ -299,17 +321,36 @@ def _with_ids(ours: list[Json], theirs: Any, key: Any) -> list[Json] | None:
     return None if any(left.values()) else made
 
 
-def _line(row: Json) -> Line:
-    return (
-        _item_no(row),
-        amount(row.get("quantity")),
-        amount(row.get("unitPrice")),
-        amount(row.get("itemCashDiscount")),
-    )
+def _has_lines(body: Json, detail: Json) -> bool:
+    """Whether a document has the lines of a body; a count sends ``detail`` and is told as ``detailItem``."""
+    ours, theirs = body.get("detailItem") or body.get("detail") or [], detail.get("detailItem") or []
+    sent = {name for row in ours for name in row}
+    taxed = [row for row in theirs if row.get("useTax1")]
+    told = {name for name, read in _TOLD.items() if all(read(row) for row in taxed)}
+
+    def lines(rows: list[Json]) -> list[tuple[Any, ...]]:
+        return sorted(
+            (
+                _item_no(row),
+                *(read(row) for name, read in _LINE.items() if name in sent),
+                *(read(row) if row.get("useTax1") else "" for name, read in _TOLD.items() if name in told),
+            )
+            for row in rows
+        )
+
+    return lines(ours) == lines(theirs)
 
 
-def _expense(row: Json) -> tuple[str, Decimal]:
-    return _account_no(row), amount(row.get("expenseAmount"))
+def _named(row: Json, name: str) -> str:
+    """Return the name of a master as it is sent, flat, or as it is told, as an object."""
+    told = row.get(name)
+    found = row.get(f"{name}Name") or (told.get("name") if isinstance(told, dict) else "")
+    return str(found or "").casefold()
+
+
+def _expenses(document: Json) -> list[tuple[str, Decimal]]:
+    rows = document.get("detailExpense") or ()
+    return sorted((_account_no(row), amount(row.get("expenseAmount"))) for row in rows)
 
 
 def _item_no(row: Json) -> str:
@@ -325,3 +366,20 @@ def _account_no(row: Json) -> str:
 def _invoice_no(row: Json) -> str:
     invoice = row.get("invoice")
     return str(row.get("invoiceNo") or (invoice.get("number") if isinstance(invoice, dict) else "") or "")
+
+
+_LINE: dict[str, Callable[[Json], Any]] = {
+    "quantity": lambda row: amount(row.get("quantity")),
+    "targetQuantity": lambda row: amount(row.get("targetQuantity")),
+    "unitPrice": lambda row: amount(row.get("unitPrice")),
+    "itemCashDiscount": lambda row: amount(row.get("itemCashDiscount")),
+    "useTax1": lambda row: bool(row.get("useTax1")),
+    "warehouseName": lambda row: _named(row, "warehouse"),
+    "itemUnitName": lambda row: _named(row, "itemUnit"),
+}
+"""Field of a line that is sent to what is compared of it."""
+_TOLD: dict[str, Callable[[Json], Any]] = {
+    "tax1Name": lambda row: _named(row, "tax1"),
+    "taxAmount": lambda row: "" if row.get("taxAmount") is None else plain(amount(row["taxAmount"])),
+}
+"""The same of a line with a tax, where Accurate tells it of every such line."""

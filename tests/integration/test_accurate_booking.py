@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -484,3 +484,66 @@ def test_a_rate_limit_before_anything_was_sent_is_told_as_one(world: World) -> N
         world.accounting.send(job("sale", "s1", ONE))
     assert raised.value.retry_after == 1.0
     assert world.books.truth.booked == []
+
+
+@pytest.mark.parametrize(
+    ("change", "when", "field", "value"),
+    [
+        ({}, AT + timedelta(days=1), "transDate", "29/11/2026"),
+        ({"tax_inclusive": False, "total": "33300.5"}, AT, "inclusiveTax", False),
+        ({"discount": "30.5", "total": "29970"}, AT, "cashDiscount", 30.5),
+    ],
+)
+def test_a_day_a_tax_or_a_discount_that_the_shop_corrects_is_corrected_in_the_invoice(
+    world: World, change: dict[str, Any], when: datetime, field: str, value: object
+) -> None:
+    line = {**KOPI, "tax": "3300", "tax_code": "11"}
+    first = sale(line, tax="3300", tax_inclusive=True, total="30000.5")
+    booked = world.accounting.send(job("sale", "s1", first))
+    again = replaced({**first, **change}, booked)
+    again.document = replace(again.document, occurred_at=when)
+    assert world.accounting.find(again) is None
+    made = world.accounting.send(again)
+    row = world.books.row("sales-invoice", booked.number)
+    assert row is not None and row[field] == value
+    assert made.target_id == booked.target_id and world.accounting.find(again) == made
+
+
+@pytest.mark.parametrize(
+    ("change", "when", "expected"),
+    [
+        ({"method": "QRIS"}, AT, ("1103", "28/11/2026")),
+        ({}, AT + timedelta(days=1), ("1101", "29/11/2026")),
+        ({"note": "nothing that is booked"}, AT, ("1101", "28/11/2026")),
+    ],
+)
+def test_a_way_or_a_day_of_payment_that_the_shop_corrects_is_corrected_in_the_receipt(
+    world: World, change: dict[str, Any], when: datetime, expected: tuple[str, str]
+) -> None:
+    needs = {Key("sale", "s1"): world.accounting.send(job("sale", "s1", ONE))}
+    booked = world.accounting.send(job("payment", "pay-00000001", payment("30000.5"), needs))
+    again = job("payment", "pay-00000001", payment("30000.5", **change), needs, revision=2, booked=booked)
+    again.document = replace(again.document, occurred_at=when)
+    again.mappings.values = {**MAPS, ("payment", "QRIS"): "1103"}
+    is_changed = expected != ("1101", "28/11/2026")
+    assert world.accounting.find(again) == (None if is_changed else booked)
+    world.accounting.send(again)
+    (row,) = world.books.tables["sales-receipt"].rows.values()
+    assert (row["bank"]["no"], row["transDate"], row["chequeAmount"]) == (*expected, 30000.5)
+    assert world.accounting.find(again) is not None
+    assert world.books.truth.doubled() == []
+
+
+@pytest.mark.parametrize("kind", ["transfer_out", "stock_count"])
+def test_what_was_changed_while_its_answer_was_lost_is_told_and_not_taken_for_what_was_booked(
+    world: World, kind: str
+) -> None:
+    payload = {"outlet": "MLB", "other_outlet": "KLU", "lines": [{**KOPI, "counted": "7", "quantity": "5"}]}
+    booked = world.accounting.send(job(kind, "t-00000001", payload))
+    assert world.accounting.find(job(kind, "t-00000001", payload, revision=2)) == booked
+    for change in ({"quantity": "6", "counted": "6"}, {"sku": "TEH-1"}):
+        line = {**KOPI, "counted": "7", "quantity": "5", **change}
+        changed = job(kind, "t-00000001", {**payload, "lines": [line]}, revision=2)
+        with pytest.raises(BookingRefused) as refused:
+            world.accounting.find(changed)
+        assert refused.value.reason_code == "changed_after_booking"

@@ -305,25 +305,98 @@ def test_a_customer_is_the_same_when_name_or_phone_is_and_else_somebody_else() -
     assert not is_same_customer({"name": "", "phone": ""}, {"name": "", "mobilePhone": ""})
 
 
-def test_a_changed_sale_is_saved_over_unless_a_line_would_be_left_behind() -> None:
-    draft = drafted(job("sale", SALE))
-    detail = {
+TAXED: Mapping[str, Any] = {
+    **SALE,
+    "outlet": "KLU",
+    "lines": [{**LINE, "discount": "1000", "tax": "3300", "tax_code": "11", "unit": "Dus"}],
+    "tax": "3300",
+    "tax_inclusive": True,
+}
+
+
+def told(draft: Draft) -> dict[str, Any]:
+    """What Accurate tells of an invoice that was saved with a draft."""
+    body = draft.body
+    lines = [
+        {
+            **{name: value for name, value in line.items() if not name.endswith(("Name", "No"))},
+            "id": 51 + at,
+            "item": {"no": line["itemNo"]},
+            "warehouse": {"name": line["warehouseName"]},
+            "itemUnit": {"name": line["itemUnitName"]},
+            "tax1": {"name": line["tax1Name"]},
+        }
+        for at, line in enumerate(body["detailItem"])
+    ]
+    expenses = [
+        {"id": 61 + at, "account": {"no": one["accountNo"]}, "expenseAmount": one["expenseAmount"]}
+        for at, one in enumerate(body["detailExpense"])
+    ]
+    head = {name: body[name] for name in ("transDate", "taxable", "inclusiveTax", "cashDiscount")}
+    return {
+        **head,
         "id": 5,
-        "totalAmount": Decimal("37499.5"),
-        "detailItem": [{**draft.body["detailItem"][0], "id": 51}],
-        "detailExpense": [
-            {"id": 52 + at, "account": {"no": one["accountNo"]}, "expenseAmount": one["expenseAmount"]}
-            for at, one in enumerate(draft.body["detailExpense"])
-        ],
+        "totalAmount": Decimal(draft.total),
+        "branch": {"name": body["branchName"]},
+        "detailItem": lines,
+        "detailExpense": expenses,
     }
+
+
+def taxed() -> Draft:
+    return drafted(job("sale", TAXED, maps={**MAPS, ("unit", "Dus"): "DUS"}))
+
+
+def test_a_changed_sale_is_saved_over_unless_a_line_would_be_left_behind() -> None:
+    draft = taxed()
+    detail = told(draft)
     assert is_same(draft, detail)
-    assert not is_same(draft, {**detail, "totalAmount": 1})
     body = upserting(draft, detail)
     assert body is not None
     assert (body["id"], body["detailItem"][0]["id"]) == (5, 51)
-    more = [*detail["detailItem"], {"id": 60, "item": {"no": "TEH-1"}, "quantity": 1}]  # type: ignore[misc]
+    more = [*detail["detailItem"], {"id": 60, "item": {"no": "TEH-1"}, "quantity": 1}]
     assert upserting(draft, {**detail, "detailItem": more}) is None
     assert not is_same(draft, {**detail, "detailItem": more})
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"totalAmount": 1},
+        {"transDate": "27/11/2026"},
+        {"transDate": None},
+        {"taxable": False},
+        {"inclusiveTax": False},
+        {"cashDiscount": 501},
+        {"branch": {"name": "Kantor Pusat"}},
+    ],
+)
+def test_a_booked_sale_of_another_day_tax_or_discount_is_not_the_same(head: dict[str, Any]) -> None:
+    assert not is_same(taxed(), {**told(taxed()), **head})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"quantity": 3},
+        {"unitPrice": 1},
+        {"itemCashDiscount": 0},
+        {"warehouse": {"name": "Toko Malioboro"}},
+        {"itemUnit": {"name": "PCS"}},
+        {"useTax1": False},
+        {"tax1": {"name": "PPN 12%"}},
+        {"taxAmount": 3299},
+    ],
+)
+def test_a_booked_line_of_another_warehouse_unit_or_tax_is_not_the_same(line: dict[str, Any]) -> None:
+    detail = told(taxed())
+    assert not is_same(taxed(), {**detail, "detailItem": [{**detail["detailItem"][0], **line}]})
+
+
+@pytest.mark.parametrize("name", ["tax1", "taxAmount"])
+def test_what_accurate_does_not_tell_of_a_tax_is_no_difference(name: str) -> None:
+    detail = told(taxed())
+    assert is_same(taxed(), {**detail, "detailItem": [{**detail["detailItem"][0], name: None}]})
 
 
 @pytest.mark.parametrize(

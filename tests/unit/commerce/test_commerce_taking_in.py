@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -152,6 +153,34 @@ def test_what_cannot_be_replaced_waits_for_a_person_when_it_is_changed_after_boo
     assert world.row(type_name, "d1").target_id == "T1"
 
 
+@pytest.mark.parametrize("type_name", ["sale", "payment"])
+def test_a_sale_that_the_shop_moves_to_another_day_is_looked_at_again(type_name: str) -> None:
+    world, received = booked(type_name)
+    looks = world.accounting.looks
+    world.arrive(world.change(received, occurred_at=received.occurred_at + timedelta(hours=14)))
+    assert world.row(type_name, "d1").revision == 1, "still the same day in Jakarta"
+    world.arrive(world.change(received, occurred_at=received.occurred_at + timedelta(hours=15)))
+    assert world.row(type_name, "d1").revision == 2
+    world.work()
+    assert state(world, received) == (State.SUCCESS, "")
+    assert world.accounting.looks == looks + 1
+
+
+@pytest.mark.parametrize("type_name", ["sale_return", "transfer_out", "transfer_in", "stock_count"])
+def test_what_cannot_be_replaced_waits_for_a_person_when_it_is_moved_to_another_day(type_name: str) -> None:
+    world, received = booked(type_name)
+    world.arrive(world.change(received, occurred_at=received.occurred_at + timedelta(days=1)))
+    assert state(world, received) == (State.FAILED, "changed_after_booking")
+
+
+@pytest.mark.parametrize("type_name", ["item", "customer"])
+def test_what_is_booked_on_no_day_of_its_own_stays_booked_on_another_day(type_name: str) -> None:
+    world, received = booked(type_name)
+    world.arrive(world.change(received, occurred_at=received.occurred_at + timedelta(days=1)))
+    assert state(world, received) == (State.SUCCESS, "")
+    assert world.row(type_name, "d1").revision == 1
+
+
 @pytest.mark.parametrize("type_name", ["item", "customer"])
 def test_masters_stay_booked_when_they_are_changed(type_name: str) -> None:
     world, received = booked(type_name)
@@ -280,6 +309,18 @@ def test_a_sale_that_is_withdrawn_while_nobody_knows_is_looked_up_and_never_sent
         assert {state(world, one)[0] for one in (sale, payment, void)} == {expected}
         assert world.accounting.complaints == []
         assert (sale.key in world.accounting.booked) == (expected is State.SUCCESS)
+
+
+def test_a_sale_that_is_changed_and_withdrawn_while_nobody_knows_is_taken_back_as_changed() -> None:
+    for fault, expected in (("lost", State.SUCCESS), ("unsent", State.SUPERSEDED)):
+        world, sale, payment, void = sale_with_payment(payload={"total": "1"})
+        arrive_all(world)
+        world.accounting.faults = [fault]
+        world.turn()
+        world.arrive(world.change(sale, payload={"total": "2"}, is_withdrawn=True))
+        world.work()
+        assert {state(world, one)[0] for one in (sale, payment, void)} == {expected}
+        assert world.accounting.complaints == []
 
 
 def test_a_sale_that_is_withdrawn_while_it_is_sent_is_settled_once() -> None:
