@@ -407,20 +407,26 @@ def read_sheet(name: Name, path: Annotated[Path, typer.Argument(help="Sheet with
 
     Example: clientsync records read-sheet customers conflicts.xlsx
     """
+    from clientsync.errors import InvalidInput
     from clientsync.records import running, working
     from clientsync.records import window as shown
 
-    done, bad = 0, 0
+    done, settled, bad = 0, 0, 0
     with _opened(name) as of:
         chosen, wrong = shown.read_sheet(of, path, running.planned(of))
         for pair, (version, choices) in chosen.items():
-            number, undone = working.resolve(of, pair, choices, actor=_person(), version=version)
+            try:
+                number, undone = working.resolve(of, pair, choices, actor=_person(), version=version)
+            except InvalidInput as error:
+                wrong.append(f"pair {pair}: {error.message}")
+                continue
+            settled += 1
             done += number
             bad += len(undone)
             _tell_undone(undone)
     for one in wrong:
         say(one)
-    put(f"{len(chosen)} pairs settled with {done} writes, {len(wrong)} rows left out.")
+    put(f"{settled} pairs settled with {done} writes, {len(wrong)} rows or pairs left out.")
     if wrong or bad:
         raise typer.Exit(EXIT_NOT_DONE)
 

@@ -151,6 +151,18 @@ class FieldRule:
             )
 
 
+def typed(rule: FieldRule, text: str, region: str) -> str:
+    """Return the canonical form of a value that a person typed for a field.
+
+    Raises:
+        InvalidInput: it has none; names the field.
+    """
+    try:
+        return form_of(rule.kind, region)(text)
+    except ValueError as error:
+        raise InvalidInput(f"{rule.title}: {error}.") from None
+
+
 @dataclass(frozen=True)
 class Entity:
     """A kind of record.

@@ -10,6 +10,7 @@ from clientsync.clients.tabular import lines_of
 from clientsync.database import reading
 from clientsync.errors import InvalidInput
 from clientsync.records import store
+from clientsync.records.entities import typed
 from clientsync.records.executing import RecordSet
 from clientsync.records.planning import CATEGORIES, FieldState, Plan, Row, other
 from clientsync.records.suggesting import Suggestion, suggest
@@ -170,7 +171,6 @@ def read_sheet(
         (row.link_id, one.name): one for row in plan.rows if row.category == "conflict" for one in row.fields
     }
     versions = _versions(of)
-    takes = of.sides_that("update")
     said: dict[tuple[int, str], list[tuple[int, str]]] = {}
     wrong: list[str] = []
     for number, cells in lines:
@@ -181,7 +181,7 @@ def read_sheet(
         choice = row.get("choice", "")
         if not choice:
             continue
-        pair, why = _checked(row, choice, open_, versions, takes)
+        pair, why = _checked(of, row, choice, open_, versions)
         if why:
             wrong.append(f"row {number}: {why}")
             continue
@@ -197,11 +197,11 @@ def read_sheet(
 
 
 def _checked(
+    of: RecordSet,
     row: Mapping[str, str],
     choice: str,
     open_: Mapping[tuple[int, str], Any],
     versions: Mapping[int, int],
-    takes: Sequence[str],
 ) -> tuple[int, str]:
     pair = int(row["pair"]) if row["pair"].isdigit() else 0
     found = open_.get((pair, row["field"]))
@@ -211,7 +211,18 @@ def _checked(
         return pair, f"pair {pair} was changed since the sheet was written; write it anew"
     if choice not in ("a", "b", "keep") and not choice.startswith(":"):
         return pair, f"{choice!r} chooses nothing. Valid: {_CHOICES}"
+    takes = of.sides_that("update")
     closed = [side for side in {"a": "b", "b": "a", "keep": ""}.get(choice, "ab") if side not in takes]
     if closed:
         return pair, f"side {' and '.join(closed)} takes no changes"
-    return pair, ""
+    return pair, _not_typed(of, row["field"], choice) if choice.startswith(":") else ""
+
+
+def _not_typed(of: RecordSet, field: str, choice: str) -> str:
+    """Return in words why a value that a person wrote has no canonical form, empty when it has one."""
+    (rule,) = (one for one in of.entity.mapped if one.name == field)
+    try:
+        typed(rule, choice[1:], of.a.region)
+    except InvalidInput as error:
+        return error.message
+    return ""

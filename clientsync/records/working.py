@@ -12,7 +12,7 @@ from clientsync.clock import now
 from clientsync.database import writing
 from clientsync.errors import InvalidInput
 from clientsync.records import store
-from clientsync.records.entities import form_of
+from clientsync.records.entities import typed
 from clientsync.records.executing import (
     Progress,
     RecordSet,
@@ -237,10 +237,7 @@ def _chosen(of: RecordSet, name: str, said: str, a: Record, b: Record) -> str:
         return b.values.get(name, "")
     if not said.startswith(":"):
         raise InvalidInput(f"{name}: {said!r} chooses nothing. Valid: a, b, keep, or :VALUE.")
-    try:
-        return form_of(rules[name].kind, of.a.region)(said[1:])
-    except ValueError as error:
-        raise InvalidInput(f"{rules[name].title}: {error}.") from None
+    return typed(rules[name], said[1:], of.a.region)
 
 
 def _intend_values(

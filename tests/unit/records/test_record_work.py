@@ -519,6 +519,21 @@ def test_a_sheet_that_nobody_touched_empties_nothing(world: RecordWorld, tmp_pat
     assert window.read_sheet(world.set, path, found) == ({}, ["row 3: side b takes no changes"])
 
 
+def test_a_value_of_a_sheet_that_has_no_form_is_told_and_the_other_rows_count(
+    world: RecordWorld, tmp_path: Path
+) -> None:
+    pair(world, number="1", name="Asha", email="a@x.in", active="1")
+    running.run(world.set, actor="asha")
+    world.a.edit("a1", email="", active="0")
+    found = running.preview(world.set, actor="asha").plan
+    rows = {row[3]: row for row in window.sheet_rows(world.set, found)}
+    path = tmp_path / "sheet.xlsx"
+    window.write_sheet(path, [(*rows["active"][:-1], ":perhaps"), (*rows["email"][:-1], ":b@x.in")])
+    chosen, wrong = window.read_sheet(world.set, path, found)
+    assert [choices for _, choices in chosen.values()] == [{"email": ":b@x.in"}]
+    assert wrong == ["row 2: Active: 'perhaps' is neither yes nor no."]
+
+
 def test_rows_of_a_sheet_that_contradict_each_other_are_told_and_none_of_them_counts(
     world: RecordWorld, tmp_path: Path
 ) -> None:
