@@ -88,6 +88,11 @@ def is_whole(name: str) -> bool:
     return name.strip().upper().replace("-", "").replace("_", "") in _ALIASES
 
 
+def is_reverse_charge(name: str) -> bool:
+    """Whether a name of the summary stands for supplies under reverse charge, table 4B (``B2B_4B``)."""
+    return name.strip().upper().replace("-", "_").endswith("_4B")
+
+
 def read_summary(payload: Mapping[str, Any]) -> Summary:
     """Return what a summary says.
 

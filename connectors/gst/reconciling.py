@@ -36,7 +36,7 @@ from clientsync.spec.module import TableSpec
 from clientsync.warehouse.schema import as_of, warehouse_table
 from clientsync.warehouse.standing import Place, end_of, held_rows, lacking, newest_outcomes, rows_standing
 from connectors.gst import gstr1, gstr1a, gstr2b, gstr3b, ledgers
-from connectors.gst.outward_summary import is_whole, section_of
+from connectors.gst.outward_summary import is_reverse_charge, is_whole, section_of
 from connectors.gst.outward_tables import OutwardTables
 from connectors.gst.register import State, frequencies_standing, return_states
 from connectors.gst.return_register import FILINGS, is_filed
@@ -176,15 +176,24 @@ class _Reader:
     def _reported(self, sections: frozenset[str]) -> dict[str, Taxes]:
         """Return the tax in sections of GSTR-1 and GSTR-1A by return period, each section once.
 
-        A section that the summary names as a whole and in parts (B2B beside B2B_4A) counts as the whole.
+        A section that the summary names as a whole and in parts (B2B beside B2B_4A) counts as the whole. Supplies under
+        reverse charge (table 4B) are the buyer's to pay (CGST Act s.9(3), s.9(4)) and do not count: as the summary has
+        them in a part of their own, else as the documents say.
         """
         found: dict[str, Taxes] = {}
         for tables in OUTWARD.values():
             rows: dict[tuple[str, str, bool], list[Values]] = defaultdict(list)
+            reverse: dict[tuple[str, str], list[Values]] = defaultdict(list)
             for row in self.rows(tables.summary):
                 section = section_of(row["name"])
-                if row["level"] == "section" and section in sections:
+                if section not in sections:
+                    continue
+                if row["level"] == "section":
                     rows[row["period"], section, is_whole(row["name"])].append(row)
+                own = {"section": row["name"], "part": row["part"]}.get(row["level"], "")
+                if is_reverse_charge(own):
+                    reverse[row["period"], section].append(row)
+            documents = self._under_reverse_charge(tables)
             for (month, section, is_all), told in rows.items():
                 if not is_all and (month, section, True) in rows:
                     continue
@@ -192,6 +201,15 @@ class _Reader:
                 for row in told:
                     sign = -1 if section in SUBTRACTED else 1
                     found[period] = found.get(period, Taxes()).plus(_taxes(row), sign)
+                for row in reverse.get((month, section)) or documents.get((month, section), []):
+                    found[period] = found[period].plus(_taxes(row), -1)
+        return found
+
+    def _under_reverse_charge(self, tables: OutwardTables) -> dict[tuple[str, str], list[Values]]:
+        found: dict[tuple[str, str], list[Values]] = defaultdict(list)
+        for row in self.rows(tables.document):
+            if row["is_reverse_charge"]:
+                found[row["period"], row["section"]].append(row)
         return found
 
     def _registered(self) -> frozenset[tuple[str, Period]]:

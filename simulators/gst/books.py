@@ -72,6 +72,15 @@ class Entry:
     by: str = ""
 
 
+def _payable(groups: list[Json]) -> list[Json]:
+    """Leave out documents under reverse charge: their tax is the buyer's to pay."""
+    return [
+        {name: [one for one in held if one.get("rchrg") != "Y"] if name in ("inv", "nt") else held
+         for name, held in group.items()}
+        for group in groups
+    ]  # fmt: skip
+
+
 class Books:
     """The money of every client."""
 
@@ -104,7 +113,7 @@ class Books:
             found = self._outward.sections(client, source)
             for name in ("b2b", "cdnr", "b2cl", "b2cs", "cdnur", "exp"):
                 target = zero if name == "exp" else ordinary
-                for record in flatten(found.get(name, [])):
+                for record in flatten(_payable(found.get(name, []))):
                     key, values = dict(record.key), dict(record.values)
                     sign = -1 if key.get("ntty") == "C" else 1
                     for place, head in enumerate(("txval", *HEADS)):

@@ -145,6 +145,35 @@ def test_parts_of_a_section_count_and_a_whole_beside_its_parts_counts_once(engin
     assert [one.amended.igst for one in periods] == [7_00, 0]
 
 
+@pytest.mark.parametrize(
+    "told", ["as a part", "within the whole", "beside the whole", "by the documents alone"]
+)
+def test_supplies_under_reverse_charge_are_not_owed_by_the_seller(engine: Engine, told: str) -> None:
+    read_all(engine)
+    declared(engine, "3.1(a)", TAX)
+    if told == "as a part":
+        summary(engine, "B2B_4A", TAX)
+    else:
+        summary(engine, "B2B", 3 * TAX)
+    if told in ("as a part", "beside the whole"):
+        summary(engine, "B2B_4B", 2 * TAX)
+    elif told == "within the whole":
+        put(
+            engine, gstr1.TABLES.summary, period="102026", section="retsum", name="B2B", part="B2B_4B", level="part",
+            occurrence=1, igst_paise=2 * TAX,
+        )  # fmt: skip
+    put(
+        engine, gstr1.TABLES.document, period="102026", section="b2b", document_number="1", is_reverse_charge=True,
+        igst_paise=2 * TAX,
+    )  # fmt: skip
+    put(
+        engine, gstr1.TABLES.document, period="102026", section="b2b", document_number="2", is_reverse_charge=False,
+        igst_paise=TAX,
+    )  # fmt: skip
+    (row,) = found(engine, "G5").rows
+    assert (row.status, row.left, row.right) == ("LIABILITY_AGREES", TAX, TAX)
+
+
 @pytest.mark.parametrize("table", ["document", "b2cs"])
 def test_documents_of_gstr1_without_its_summary_make_it_incomplete(engine: Engine, table: str) -> None:
     read_all(engine)
