@@ -36,6 +36,7 @@ from clientsync.exchange.stored import DOCUMENT_FIELDS, document_of, values_of
 EVENTS_AT_ONCE = 2_500
 """Events of one transaction; a sync packs and sends as many such parts as there are."""
 _LARGEST = 2**63 - 1
+_ESCAPED_NUL = "\\u0000"
 _NO_FORM = (InvalidInput, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 """What a body that does not have the form of its type may raise while it is packed."""
 
@@ -141,7 +142,7 @@ def _tell(connection: Connection, kind: DocType, event: Any, error: Exception) -
         peer="",
         error_class="DOCUMENT",
         code="NOT_PACKED",
-        what=f"{event.doc_type} {event.key}",
+        what=f"{event.doc_type} {event.key}".replace("\0", ""),
         reason=f"its body does not have the form of {kind.title}: {said}"[:300],
         next_step="Every sync tries it again. Correct what writes it, and write the object anew: that replaces it.",
     )
@@ -154,6 +155,9 @@ def _document(
     if kind.is_snapshot:
         text = event.payload
         body: dict[str, Any] = read_json(text)
+        refuse_nul(event.key, kind.key_field)  # what older software recorded may hold one
+        if _ESCAPED_NUL in text:
+            refuse_nul(body, kind.title)
     else:
         body = dict(newest.get(event.key) or {})
         op = op if body else "delete"

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from clientsync.errors import InvalidInput, LeaseLost, OutOfSpace, StatementRefused, WarehouseUnavailable
-from clientsync.exchange import applying, packing, receiving
+from clientsync.exchange import applying, capturing, packing, receiving
 from clientsync.exchange import tables as t
 from clientsync.exchange.board import compared, freshness, missing_numbers
 from clientsync.exchange.capturing import record
@@ -276,6 +276,23 @@ def test_an_event_that_cannot_be_packed_is_put_aside_in_sight_and_all_others_lea
     world.rounds(1)
     assert unanswered(world.nodes["S1"]).number == 4
     assert "cannot be packed" in trace(world.nodes["S1"], world.mailbox, "S1-1")[-1].words
+
+
+@pytest.mark.parametrize("odd", [{"number": "S1-1\x00"}, {"customer_id": "C\x00"}])
+def test_a_bill_with_the_character_nul_that_older_software_recorded_is_put_aside_and_all_others_leave(
+    world: World, monkeypatch: pytest.MonkeyPatch, odd: dict[str, str]
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(capturing, "refuse_nul", lambda *_: None)
+        write(world, "S1", {**bill("S1", "S1-1"), **odd})
+    world.bill("S1", "S1-2")
+    world.rounds(2)
+    assert bills(world) == {"S1-2"}
+    (told,) = [row for row in errors_of(world.nodes["S1"].engine) if row["code"] == "NOT_PACKED"]
+    assert told["what"] == "bill S1-1" and "holds the character NUL" in told["reason"]
+    write(world, "S1", {**bill("S1", "S1-3"), "customer_id": r"a text that says \u0000 and holds none"})
+    world.rounds(1)
+    assert {row["state"] for row in world.rows("S1", t.outbox) if row["key"] == "S1-3"} == {"PACKED"}
 
 
 def test_an_object_that_is_written_anew_replaces_what_was_put_aside(world: World) -> None:
