@@ -9,6 +9,7 @@ import csv
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ def lines_of(
         is_strict: of a CSV: a quote that is not closed, or is followed by more, is an error and not text.
 
     Raises:
-        InvalidInput: not there, no such file type, no such sheet, or too large; while reading, a line that is no CSV.
+        InvalidInput: not there, no such file type, no such sheet, or too large; while reading, a line that is no CSV
+            or a damaged sheet.
     """
     _require(path)
     if _is_workbook(path):
@@ -120,7 +122,16 @@ def _opened(path: Path) -> Any:
             if sum(info.file_size for info in archive.infolist()) > MAX_BYTES * 4:
                 raise InvalidInput(f"{path.name} unpacks to more than a list can hold.")
         return load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, OSError, ValueError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        InvalidFileException,
+        SyntaxError,
+        KeyError,
+        OSError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise InvalidInput(f"{path.name} is not an Excel workbook ({type(error).__name__}).") from None
 
 
@@ -129,9 +140,18 @@ def _excel_lines(path: Path, wanted: str, preferred: str) -> Iterator[tuple[int,
     try:
         if wanted and wanted not in book.sheetnames:
             raise InvalidInput(f"{path.name} has no sheet {wanted!r}. Sheets: {', '.join(book.sheetnames)}.")
-        name = wanted or (preferred if preferred in book.sheetnames else book.sheetnames[0])
-        # a chart sheet has no rows
-        rows = book[name].iter_rows(values_only=True) if hasattr(book[name], "iter_rows") else ()
-        yield from enumerate(rows, start=1)
+        sheet = book[wanted or (preferred if preferred in book.sheetnames else book.sheetnames[0])]
+        if not hasattr(sheet, "iter_rows"):  # a chart sheet has no rows
+            return
+        sheet.reset_dimensions()  # what a sheet says of its size is often less than what it holds
+        width = 0
+        for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+            cells = list(row)
+            while len(cells) > width and cells[-1] is None:
+                cells.pop()
+            width = max(width, len(cells))
+            yield number, (*cells, *(None for _ in range(width - len(cells))))
+    except (SyntaxError, zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError) as error:
+        raise InvalidInput(f"{path.name} is damaged ({type(error).__name__}). Save it again in Excel.") from None
     finally:
         book.close()
