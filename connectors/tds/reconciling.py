@@ -45,6 +45,7 @@ from clientsync.reconcile.tds.inputs import (
     StatementStatus,
     TracesBalance,
 )
+from clientsync.reconcile.tds.returns import expected_returns
 from clientsync.reconcile.tds.run import reconcile_deductor
 from clientsync.spec.module import TableSpec
 from clientsync.warehouse.schema import REMOVED, as_of, warehouse_table
@@ -154,6 +155,7 @@ class _Reader:
         filed = {(one.quarter, one.form) for one in statements if one.status is not StatementStatus.REJECTED}
         demand, before, closed = self.demand()
         balances = self.balances()
+        newest = self._newest_units()
         return DeductorInputs(
             client_id=self.client_id,
             as_of=self.day,
@@ -161,6 +163,7 @@ class _Reader:
             portal_challans=self.portal_challans(),
             balances=balances,
             traces_from=status_list_begins(self.day),
+            traces_read_on=_read_on(newest.get("unconsumed_challans", {}).values()),
             claims=(*self.claims(), *self.claims_of_the_new_portal(file_challans)),
             file_challans=file_challans,
             file_deductees=self.file_deductees(deductees),
@@ -174,7 +177,7 @@ class _Reader:
             certificate_uses=self.certificate_uses(deductees, issued, filed),
             default_counts=self.default_counts(),
             due_extensions=_extensions(),
-            states=self.states(profiles, filed, statements),
+            states=self.states(profiles, filed, statements, file_challans, newest),
         )
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -630,11 +633,19 @@ class _Reader:
     # --- coverage -----------------------------------------------------------------------------------------------------
 
     def states(
-        self, profiles: Sequence[FormProfile], filed: set[Place], statements: Sequence[Statement]
+        self,
+        profiles: Sequence[FormProfile],
+        filed: set[Place],
+        statements: Sequence[Statement],
+        file_challans: Sequence[FileChallan],
+        newest: Mapping[str, Mapping[str, Values]],
     ) -> tuple[ModuleState, ...]:
         """Return how each module ended: its newest units in the ledger, and for files the files themselves."""
         held = self._held()
-        newest = self._newest_units()
+        overtaken = {
+            "return_summary": self._overtaken_by_due_dates(profiles, filed, newest.get("return_summary", {})),
+            "challans": self._overtaken_by_payments(file_challans, newest.get("challans", {})),
+        }
         found: list[ModuleState] = []
         for module in PORTAL_MODULES:
             units = newest.get(module, {})
@@ -654,9 +665,36 @@ class _Reader:
                     of_units(self.client_id, module, states), held[module] + self.unplaced[module]
                 )
                 is_half = module in OLD_ACT_ONLY and any(quarter.act == "2025" for quarter, _ in filed)
-                found.append(replace(joined, lacks=OLD_ACT_ONLY[module]) if is_half else joined)
+                lacks = OLD_ACT_ONLY[module] if is_half else overtaken.get(module, "")
+                found.append(replace(joined, lacks=lacks))
         register = set(newest.get("return_summary", {}))
         return (*found, *self._file_state(filed, held[STATEMENTS_MODULE], statements, register))
+
+    def _overtaken_by_due_dates(
+        self, profiles: Sequence[FormProfile], filed: set[Place], units: Mapping[str, Values]
+    ) -> str:
+        """Say which quarters were last read when what is not filed in them could still be filed in time."""
+        late: dict[str, date] = {}
+        for (_, quarter, form), due in expected_returns(profiles, self.day, _extensions()).items():
+            read_on = _read_on([units[quarter.label]]) if quarter.label in units else None
+            if read_on is not None and read_on <= due and read_on < self.day and (quarter, form) not in filed:
+                late[quarter.label] = read_on
+        told = [f"{label} on {read_on:%d-%m-%Y}" for label, read_on in sorted(late.items())]
+        return f"Last read before its statements were due: {', '.join(told)}." if told else ""
+
+    def _overtaken_by_payments(
+        self, file_challans: Sequence[FileChallan], units: Mapping[str, Values]
+    ) -> str:
+        """Say when the payments were last read, if a statement names a challan that was deposited since."""
+        read_on = _read_on(units.values())
+        if read_on is None or read_on >= self.day:
+            return ""
+        listed = {_challan(one) for one in self.portal_challans()}
+        named = [one for one in file_challans if not one.is_nil and not one.is_book_entry]
+        since = [one for one in named if one.deposited_on >= read_on and _challan(one) not in listed]
+        if not since:
+            return ""
+        return f"Last read on {read_on:%d-%m-%Y}; a statement names a challan that was deposited since."
 
     def _file_state(
         self, filed: set[Place], held: int, statements: Sequence[Statement], register: set[str]
@@ -731,6 +769,12 @@ class _Reader:
         )
         with reading(self.engine) as connection:
             return Counter({str(row[0]): int(row[1]) for row in connection.execute(statement)})
+
+
+def _read_on(units: Iterable[Values]) -> date | None:
+    """Return the Indian day on which the newest of these units ended, None when none has."""
+    ended = [unit["ended_at"] for unit in units if unit["ended_at"] is not None]
+    return max(ended).astimezone(INDIA).date() if ended else None
 
 
 def _short_by(state: ModuleState, rows: int) -> ModuleState:

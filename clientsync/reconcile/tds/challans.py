@@ -114,13 +114,16 @@ def portal_and_traces(
     as_of: date,
     holidays: frozenset[date] = frozenset(),
     traces_from: date | None = None,
+    traces_read_on: date | None = None,
 ) -> tuple[ReconRow, ...]:
     """R2: every challan on the portal must be on TRACES more than three working days after it was paid.
 
     Saturdays, Sundays and ``holidays`` are no working days. A challan with another amount is an error; a challan on
     TRACES only points to a wrong span or Act, or to a payment at a counter. Of a challan deposited before
-    ``traces_from`` the lists of TRACES say nothing unless they show it.
+    ``traces_from`` the lists of TRACES say nothing unless they show it, nor of one that was too recent for them on the
+    day ``traces_read_on`` when they were last read.
     """
+    span = (traces_from, min(as_of, traces_read_on or as_of))
     rows: list[ReconRow] = []
     held: dict[ChallanKey, list[TracesBalance]] = defaultdict(list)
     paid: dict[ChallanKey, list[PortalChallan]] = defaultdict(list)
@@ -134,7 +137,7 @@ def portal_and_traces(
     for challan in portal:
         paid[challan_key(challan)].append(challan)
     for key in paid.keys() | held.keys():
-        rows.extend(_match_traces(paid.get(key, []), held.get(key, []), as_of, holidays, traces_from))
+        rows.extend(_match_traces(paid.get(key, []), held.get(key, []), as_of, holidays, span))
     return ordered(rows)
 
 
@@ -143,8 +146,9 @@ def _match_traces(
     traces: list[TracesBalance],
     as_of: date,
     holidays: frozenset[date],
-    traces_from: date | None,
+    span: tuple[date | None, date],
 ) -> Iterable[ReconRow]:
+    traces_from, read_on = span
     free = sorted(traces, key=lambda one: (one.amount_paise is None, one.amount_paise or 0, one.row_id))
     rest: list[PortalChallan] = []
     exact: dict[int | None, list[TracesBalance]] = defaultdict(list)
@@ -164,7 +168,7 @@ def _match_traces(
         if other is None and traces_from is not None and challan.deposited_on < traces_from:
             yield _before_the_span(challan, traces_from)
         elif other is None:
-            yield _missing_at_traces(challan, as_of, holidays)
+            yield _missing_at_traces(challan, as_of, read_on, holidays)
         elif other.amount_paise is None:
             why = "TRACES has the challan; this list of TRACES shows no amount."
             yield _traces_pair("TRACES_MATCHED", challan, other, why)
@@ -201,16 +205,28 @@ def _before_the_span(challan: PortalChallan, traces_from: date) -> ReconRow:
     )
 
 
-def _missing_at_traces(challan: PortalChallan, as_of: date, holidays: frozenset[date]) -> ReconRow:
+def _missing_at_traces(
+    challan: PortalChallan, as_of: date, read_on: date, holidays: frozenset[date]
+) -> ReconRow:
     days = working_days_after(challan.deposited_on, as_of, holidays)
-    is_late = days > DAYS_TO_TRACES
+    why = f"Paid {days} working days ago and not on TRACES; a bank needs up to {DAYS_TO_TRACES}."
+    is_late = working_days_after(challan.deposited_on, read_on, holidays) > DAYS_TO_TRACES
+    if is_late:
+        status = "CHL_NOT_AT_TRACES"
+    elif days <= DAYS_TO_TRACES:
+        status = "CHL_TOO_RECENT"
+    else:
+        status = "CHL_TRACES_READ_BEFORE"
+        why = (
+            f"Paid {days} working days ago; TRACES was last read on {read_on:%d-%m-%Y}, too early to have it."
+        )
     return result_row(
-        "CHL_NOT_AT_TRACES" if is_late else "CHL_TOO_RECENT",
+        status,
         challan.client_id,
         (*challan_words(challan_key(challan)), inr(challan.amount_paise)),
         challan.amount_paise,
         None,
-        f"Paid {days} working days ago and not on TRACES; a bank needs up to {DAYS_TO_TRACES}.",
+        why,
         difference=-challan.amount_paise if is_late else None,
         evidence=(f"portal:{challan.row_id}",),
     )

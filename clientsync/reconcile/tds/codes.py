@@ -42,6 +42,9 @@ CODES: dict[str, Code] = {
     # R2 income-tax portal and TRACES
     "TRACES_MATCHED": Code("R2", _OK),
     "CHL_TOO_RECENT": Code("R2", _INFO),
+    "CHL_TRACES_READ_BEFORE": Code(
+        "R2", _WARN, "Sync the unconsumed challans of TRACES, then compare again."
+    ),
     "CHL_BEFORE_TRACES_SPAN": Code("R2", _INFO),
     "CHL_NOT_AT_TRACES": Code(
         "R2", _ERR, "Ask the bank to upload the challan, then check TRACES again.", True

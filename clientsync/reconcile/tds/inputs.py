@@ -359,7 +359,8 @@ class DeductorInputs:
     ``has_books`` says whether the books were handed in at all: without them R1, R6 and R12 are incomplete.
     ``file_challans`` and ``file_deductees`` are the statements as they stand after corrections.
     ``closed_before`` are keys of demand (quarter or year, form, default type) that were once seen and then gone.
-    ``traces_from`` is the first day of deposit that the lists of TRACES reach, None when they reach everything.
+    ``traces_from`` is the first day of deposit that the lists of TRACES reach, None when they reach everything;
+    ``traces_read_on`` is the day on which they were last read, None for the day of the reconciliation.
     ``due_extensions`` are notified later due dates by (quarter label, form); ``holidays`` are bank holidays.
     """
 
@@ -371,6 +372,7 @@ class DeductorInputs:
     portal_challans: tuple[PortalChallan, ...] = ()
     balances: tuple[TracesBalance, ...] = ()
     traces_from: date | None = None
+    traces_read_on: date | None = None
     claims: tuple[Claim, ...] = ()
     book_challans: tuple[BookChallan, ...] = ()
     file_challans: tuple[FileChallan, ...] = ()

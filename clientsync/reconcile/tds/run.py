@@ -108,7 +108,7 @@ def _now(inputs: DeductorInputs) -> DemandSnapshot:
 _RUN: dict[str, Callable[[DeductorInputs], Iterable[ReconRow]]] = {
     "R1": lambda one: challans.portal_and_books(one.portal_challans, one.book_challans),
     "R2": lambda one: challans.portal_and_traces(
-        one.portal_challans, one.balances, one.as_of, one.holidays, one.traces_from
+        one.portal_challans, one.balances, one.as_of, one.holidays, one.traces_from, one.traces_read_on
     ),
     "R3": lambda one: challans.conservation(one.balances, one.claims, one.portal_challans),
     "R4": lambda one: challans.unconsumed_ageing(

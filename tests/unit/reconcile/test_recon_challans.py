@@ -66,6 +66,25 @@ def test_r2_counts_a_bank_holiday_as_no_working_day() -> None:
 
 
 @pytest.mark.parametrize(
+    ("read_on", "status"),
+    [
+        (date(2026, 11, 19), "CHL_NOT_AT_TRACES"),
+        (date(2026, 11, 18), "CHL_TRACES_READ_BEFORE"),
+        (date(2026, 11, 1), "CHL_TRACES_READ_BEFORE"),
+        (None, "CHL_NOT_AT_TRACES"),
+    ],
+)
+def test_r2_says_nothing_of_absence_that_traces_was_read_too_early_to_show(
+    read_on: date | None, status: str
+) -> None:
+    paid = [portal(deposited_on=FRIDAY)]
+    rows = portal_and_traces(paid, [], date(2026, 11, 30), traces_read_on=read_on)
+    assert statuses(rows) == [status]
+    soon = portal_and_traces(paid, [], date(2026, 11, 18), traces_read_on=read_on)
+    assert statuses(soon) == ["CHL_TOO_RECENT"]
+
+
+@pytest.mark.parametrize(
     ("deposited_on", "status"),
     [(date(2024, 3, 31), "CHL_BEFORE_TRACES_SPAN"), (date(2024, 4, 1), "CHL_NOT_AT_TRACES")],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -179,6 +179,35 @@ def test_what_rests_on_files_is_incomplete_while_it_is_not_known_what_was_filed(
         older = {"section": "26Q", "act": "1961", "portal": "FILE", "form": "26Q", "period": "2024-25-Q4"}
         practice.load("statements", ("26Q", [whole_row(STATEMENT_FILE, **older)]), period="2024-25-Q4")
     assert {recon(practice, name).state for name in ("R5", "R7", "R13")} == {State.INCOMPLETE}
+
+
+def test_a_return_is_not_called_missing_on_a_reading_from_before_it_was_due(practice: Practice) -> None:
+    practice.night = datetime(2027, 1, 31, 10, 0, tzinfo=UTC)  # the last day for the third quarter
+    third = "2026-27-Q3"
+    for period in (*QUARTERS, third):
+        practice.load("return_summary", (return_summary.section_name("140"), []), period=period)
+    [row] = [row for row in recon(practice, "R9").rows if row.key[0] == third]
+    assert row.status == "NOT_FILED"
+    read, practice.night = practice.day, practice.night + timedelta(days=3)
+    assert recon(practice, "R9").state is State.INCOMPLETE
+    [module] = [row for row in recon(practice, "R14").rows if row.key == ("return_summary",)]
+    assert module.why == f"Last read before its statements were due: {third} on {read:%d-%m-%Y}."
+    practice.load("return_summary", (return_summary.section_name("140"), []), period=third)
+    assert recon(practice, "R9").state is State.EXCEPTIONS
+
+
+def test_a_challan_is_not_called_unpaid_on_payments_that_were_read_before_it(practice: Practice) -> None:
+    one_statement(practice, 100_000, 0, Q4_DUE)
+    practice.sleep()
+    paid = {**PAID, "serial": "00077", "deposited_on": practice.day}
+    place = {"period": Q4, "section": "26Q", "act": "1961", "portal": "FILE", "form": "26Q"}
+    row = whole_row(FILE_CHALLAN, **place, **paid, challan_record=2, tax_paise=500, total_paise=500)
+    practice.load("statements", ("26Q", [whole_row(STATEMENT_FILE, **place), row]), period=Q4)
+    practice.sleep()
+    assert recon(practice, "R5").state is State.INCOMPLETE
+    listed_now = {**paid, "act": "1961", "section": "act_1961", "cin": "C2", "amount_paise": 500}
+    practice.load("challans", ("act_1961", [whole_row(challans.CHALLANS, **listed_now)]), ("act_2025", []))
+    assert recon(practice, "R5").state is not State.INCOMPLETE
 
 
 def test_a_book_entry_is_expected_under_its_receipt_and_not_as_a_challan(practice: Practice) -> None:
