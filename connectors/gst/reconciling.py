@@ -266,6 +266,7 @@ class _Reader:
             before = found.get(row["period"], Payment())
             kind = row["kind"]
             tax = Taxes(0, *(row[f"{head}_tax_paise"] for head in HEADS))
+            charge = Taxes(0, *(row[f"{head}_interest_paise"] + row[f"{head}_fee_paise"] for head in HEADS))
             owed = Taxes(0, *(max(0, one) for one in tax.heads))
             adjusted = Taxes(0, *map(abs, tax.heads))
             credit = Taxes(
@@ -286,6 +287,8 @@ class _Reader:
                 before.from_cgst + row["igst_by_cgst_paise"] + row["cgst_by_cgst_paise"],
                 before.from_sgst + row["igst_by_sgst_paise"] + row["sgst_by_sgst_paise"],
                 before.adjusted.plus(adjusted if kind == "adjnegliab" else Taxes()),
+                before.charged.plus(charge if kind == "tx_py" else Taxes()),
+                before.charges_paid.plus(charge if kind == "pdcash" else Taxes()),
             )
         return found
 

@@ -47,6 +47,7 @@ class Payment:
         credit: paid out of credit, whatever head the credit had.
         from_igst, from_cgst, from_sgst: credit of that head that was used, in all.
         adjusted: negative liability of earlier periods that was set against what is owed.
+        charged, charges_paid: interest and late fee that the return states, and that it pays in cash.
         igst_left: IGST credit that was left unused though CGST or SGST credit was used; None when not known.
     """
 
@@ -57,6 +58,8 @@ class Payment:
     from_cgst: int = 0
     from_sgst: int = 0
     adjusted: Taxes = Taxes()
+    charged: Taxes = Taxes()
+    charges_paid: Taxes = Taxes()
     igst_left: int | None = None
 
 

@@ -11,7 +11,8 @@ from clientsync.reconcile.result import ReconRow, Severity, inr
 def paid_in_full(inputs: RegistrationInputs) -> Iterator[ReconRow]:
     """G3: cash and credit pay the liability of every head, and IGST credit is used before CGST and SGST credit.
 
-    Negative liability of earlier periods that the portal has set against it (table 6.1) pays like cash.
+    Interest and late fee are paid in cash alone (CGST Act s.49(3), s.49(4)). Negative liability of earlier periods that
+    the portal has set against it (table 6.1) pays like cash.
     Source: CGST Act s.49A and s.49B, CGST Rules rule 88A: IGST credit first; CGST and SGST credit never pay each other,
     which the form has no field for.
     """
@@ -20,8 +21,8 @@ def paid_in_full(inputs: RegistrationInputs) -> Iterator[ReconRow]:
         if paid is None:
             continue
         settled = paid.cash.plus(paid.credit).plus(paid.adjusted)
-        pairs = zip(HEADS, paid.owed.heads, settled.heads, strict=True)
-        short = [head.upper() for head, owed, had in pairs if abs(owed - had) > inputs.tolerance_paise]
+        short = _wrong_heads(inputs, paid.owed, settled)
+        uncharged = _wrong_heads(inputs, paid.charged, paid.charges_paid)
         uses_others = paid.from_cgst + paid.from_sgst > 0
         is_out_of_order = uses_others and (paid.igst_left or 0) > inputs.tolerance_paise
         if short:
@@ -30,6 +31,10 @@ def paid_in_full(inputs: RegistrationInputs) -> Iterator[ReconRow]:
                 f"Cash and credit differ from the liability in {', '.join(short)}.",
                 "Pay what is short.",
             )
+        elif uncharged:
+            code, severity = "CHARGES_NOT_PAID", Severity.ERROR
+            why = f"Cash differs from the interest and late fee of the return in {', '.join(uncharged)}."
+            action = "Pay what is short."
         elif is_out_of_order:
             code, severity = "CREDIT_OUT_OF_ORDER", Severity.WARNING
             why = f"CGST or SGST credit was used while {inr(paid.igst_left or 0)} of IGST credit was left."
@@ -44,15 +49,20 @@ def paid_in_full(inputs: RegistrationInputs) -> Iterator[ReconRow]:
                     "; which credit was used first is not judged, because the credit ledger does not show it"
                 )
             why += "."
+        owed, had = (
+            (paid.charged.total, paid.charges_paid.total)
+            if code == "CHARGES_NOT_PAID"
+            else (paid.owed.total, settled.total)
+        )
         yield ReconRow(
             "G3",
             code,
             severity,
             inputs.client_id,
             (one.period,),
-            paid.owed.total,
-            settled.total,
-            settled.total - paid.owed.total,
+            owed,
+            had,
+            had - owed,
             why,
             action,
         )

@@ -322,6 +322,23 @@ def test_how_the_portal_writes_what_discharged_a_liability_does_not_matter(engin
     assert found(engine, "G14").exceptions == ()
 
 
+@pytest.mark.parametrize(
+    ("charges", "code"),
+    [
+        ({"cgst_interest": 5_00, "cgst_fee": 2_00}, "PAID"),
+        ({"cgst_interest": 6_00}, "PAID"),  # a rupee is rounding
+        ({"cgst_interest": 5_00}, "CHARGES_NOT_PAID"),
+        ({"sgst_interest": 7_00}, "CHARGES_NOT_PAID"),
+    ],
+)
+def test_interest_and_late_fee_are_paid_in_cash(engine: Engine, charges: dict[str, int], code: str) -> None:
+    read_all(engine)
+    pay(engine, "tx_py", igst_tax=TAX, cgst_interest=5_00, cgst_fee=2_00)
+    pay(engine, "pdcash", igst_tax=TAX, **charges)
+    (row,) = found(engine, "G3").rows
+    assert row.status == code
+
+
 def credit_ledger(engine: Engine, opening: int, *entries: tuple[int, str, str, dict[str, int]]) -> None:
     """Put the credit ledger of November: opening IGST, and (day, Cr or Dr, return period, amounts by head) each."""
     put(
