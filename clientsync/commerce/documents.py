@@ -14,6 +14,7 @@ sale           reference, outlet, register, customer (source id or ""), lines [u
 payment        sale (source id), reference, outlet, method, amount, paid_at, customer
 sale_return    sale (source id), reference, outlet, customer, lines [unit_price, discount, tax, tax_code, unit],
                tax_inclusive, tax, total, is_void
+money_back     sale (source id), reference, outlet, method, amount, paid_at, customer, is_void
 transfer_out   outlet, other_outlet, lines
 transfer_in    outlet, other_outlet, lines, transfer_out (source id)
 stock_count    outlet, lines [counted]
@@ -81,6 +82,7 @@ TYPES: dict[str, DocumentType] = {
         DocumentType("sale", "sale", 2, timed="sales"),
         DocumentType("payment", "payment", 3, timed="sales"),
         DocumentType("sale_return", "return", 4, timed="sales"),
+        DocumentType("money_back", "money back", 4, timed="sales"),
         DocumentType("transfer_out", "transfer-out", 5, timed="transfers", is_stock=True),
         DocumentType("transfer_in", "transfer-in", 6, timed="transfers", is_stock=True),
         DocumentType("stock_count", "stock count", 7, timed="transfers", is_stock=True, counts_stock=True),

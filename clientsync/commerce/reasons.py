@@ -113,6 +113,14 @@ def changed_after_booking() -> Reason:
     )
 
 
+def money_back(amount: str, method: str) -> Reason:
+    """Return what a person must book: money that the shop paid back, for which the accounting has no document."""
+    return Reason(
+        "money_back",
+        f"{amount} was paid back by {method}; book it by hand where its payment is booked, then waive this one",
+    )
+
+
 def internal_error(kind: str) -> Reason:
     """Return why a try ended: a defect of ours; a refresh looks the document up before it is sent again."""
     return Reason(

@@ -36,7 +36,7 @@ _REPLACED = frozenset({"sale", "payment"})
 """Types that are booked anew when the source changes them; of the others a person decides."""
 _KEPT = frozenset({"item", "customer"})
 """Types of which a later change is no business of the accounting."""
-_BELONGING = frozenset({"payment", "sale_return"})
+_BELONGING = frozenset({"payment", "sale_return", "money_back"})
 """Types that go with their sale when it is withdrawn before it was booked."""
 BY_HAND = frozenset({"changed_after_booking", "source_deleted"})
 """Reasons of booked documents that only a person can settle; trying again would find the document, and hide them."""

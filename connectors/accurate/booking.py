@@ -47,6 +47,8 @@ class Booking:
             BookingRefused: it has another total, it belongs to another document, or it was booked in an earlier form
                 and its type is not one that is replaced.
         """
+        if job.document.type not in _TOTALS:
+            return None
         row = self._there(desk, job)
         if row is None or job.document.revision == 1:
             return None if row is None else self._adopted(job, row)

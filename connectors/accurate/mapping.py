@@ -164,13 +164,14 @@ def compose(job: Job, options: Options, zone: ZoneInfo) -> Draft:
 
     Raises:
         BookingRefused: a mapping is missing, a line has no SKU, totals do not add up, what it needs has no number,
-            or an amount is no number.
+            an amount is no number, or it is money that was paid back.
         InvalidInput: the type is not one of these.
     """
     composers = {
         "sale": _sale,
         "payment": _payment,
         "sale_return": _sale_return,
+        "money_back": _money_back,
         "transfer_out": _transfer,
         "transfer_in": _transfer,
         "stock_count": _stock_count,
@@ -307,6 +308,12 @@ def _sale_return(writer: _Writer) -> Draft:
         "detailExpense": expenses,
     }
     return Draft("sales-return", body, body["number"], plain(total), "totalAmount")
+
+
+def _money_back(writer: _Writer) -> Draft:
+    """Refuse: what is paid back leaves an account, and no call of the vendor is known that books it."""
+    money, method = amount(writer.payload.get("amount")), str(writer.payload.get("method") or "")
+    raise refused(reasons.money_back(plain(money), method))
 
 
 def _transfer(writer: _Writer) -> Draft:

@@ -49,6 +49,8 @@ class Options:
         product_kinds: values of ``track_inventory`` with which products are read, one after another.
         adjustments: ``count``: an adjustment is booked as a count, and must say what was counted; ``skip``: it
             is booked by hand.
+        money_back: ``tell``: money that was paid back to a customer is shown until a person has booked it; ``skip``: it
+            is booked by hand without being shown.
         transfer_fields: our name to theirs, of ``GetTransfer``.
         transfer_status: status of a transfer that is created.
         transfer_tags: tags of a transfer that is created; by the first one it is known as ours, and one more, which
@@ -70,6 +72,7 @@ class Options:
     unpaid_statuses: tuple[str, ...] = ("error", "pending", "failure")
     product_kinds: tuple[str, ...] = ("true", "false")
     adjustments: str = "count"
+    money_back: str = "tell"
     transfer_fields: Mapping[str, str] = field(
         default_factory=lambda: {name: name for name in TRANSFER_FIELDS}
     )
@@ -109,6 +112,8 @@ def _checked(name: str, default: Any, value: Any) -> Any:
         raise InvalidInput(f"The option page_size must be between 1 and {MAX_PAGE_SIZE}.")
     if name == "adjustments" and value not in {"count", "skip"}:
         raise InvalidInput("The option adjustments must be count or skip.")
+    if name == "money_back" and value not in {"tell", "skip"}:
+        raise InvalidInput("The option money_back must be tell or skip.")
     if name == "created_after_floor" and not _MOMENT.fullmatch(value):
         raise InvalidInput("The option created_after_floor must look like 2000-01-01T00:00:00.")
     return value

@@ -5,7 +5,7 @@ order                      documents
 ========================== =========================================================================================
 draft, reserved            none: it is not a sale yet
 completed                  its customer, the sale, a payment per successful transaction of type sale, a return per
-                           element of ``refunded_orders``
+                           element of ``refunded_orders``, money back per successful transaction of type refund or void
 void, or cancelled         the same, with sale and payments withdrawn, and a further return, of what was not
                            returned before, that is void
 ========================== =========================================================================================
@@ -46,6 +46,8 @@ from connectors.iseller.options import Options
 
 NOT_YET = frozenset({"draft", "reserved"})
 SOLD = "completed"
+PAID, PAID_BACK = "sale", frozenset({"refund", "void"})
+"""Types of transactions."""
 TAKEN_BACK = frozenset({"void", "voided", "cancelled", "canceled"})
 CHARGES = (
     ("additional_order", "total_additional_order_amount"),
@@ -228,7 +230,7 @@ def documents_of(row: Row, options: Options, hours: int) -> list[Received]:
     found = [customer_of(row, order.sold_at)] if order.customer_id else []
     kept = _Kept(order.lines)
     paid, returned = _payments(order), _returns(order, kept)
-    return [*found, _sale(order, paid), *paid, *returned, *_void(order, returned, kept)]
+    return [*found, _sale(order, paid), *paid, *returned, *_void(order, returned, kept), *_paid_back(order)]
 
 
 def customer_of(row: Row, at: datetime) -> Received:
@@ -319,43 +321,66 @@ def item_needs(skus: list[str]) -> tuple[Key, ...]:
     return tuple(Key("item", sku) for sku in dict.fromkeys(skus) if sku)
 
 
-def _payments(order: Order) -> list[Received]:
-    found = []
+def _moved(order: Order) -> list[tuple[str, Row]]:
+    """Return the transactions in which money moved, each with its type."""
+    found: list[tuple[str, Row]] = []
     for one in rows_in(order.row, _ORDER, "transactions"):
-        status = need_text(one, _PAID, "status").lower()
-        if need_text(one, _PAID, "type").lower() != "sale" or status in order.options.unpaid_statuses:
+        kind, status = need_text(one, _PAID, "type").lower(), need_text(one, _PAID, "status").lower()
+        if kind != PAID and kind not in PAID_BACK:
+            raise ContractChanged("The transaction of iSeller has a type that is not known.")
+        if status in order.options.unpaid_statuses:
             continue
         if status not in order.options.paid_statuses:
             raise ContractChanged("The transaction of iSeller has a status that is not known.")
-        found.append(_payment(order, one))
+        found.append((kind, one))
     return found
 
 
-def _payment(order: Order, row: Row) -> Received:
+def _payments(order: Order) -> list[Received]:
+    return [
+        replace(_transaction(order, row, "payment", "P"), is_withdrawn=order.is_taken_back)
+        for kind, row in _moved(order)
+        if kind == PAID
+    ]
+
+
+def _paid_back(order: Order) -> list[Received]:
+    """Return what was paid back to the customer, with goods or without."""
+    if order.options.money_back == "skip":
+        return []
+    return [
+        _transaction(order, row, "money_back", "B", is_void=kind == "void")
+        for kind, row in _moved(order)
+        if kind != PAID and amount(row, _PAID, "amount")
+    ]
+
+
+def _transaction(order: Order, row: Row, type_name: str, letter: str, **more: Any) -> Received:
     transaction_id = need_text(row, _PAID, "transaction_id")
-    paid_at = moment(row, _PAID, "transaction_date", order.hours) or order.closed_at or order.sold_at
+    at = moment(row, _PAID, "transaction_date", order.hours) or order.closed_at or order.sold_at
     fees = [amount(one, "MDR", "payment_method_fee") for one in rows_in(row, _PAID, "mdr")]
+    money = need_amount(row, _PAID, "amount")
     payload = {
         "sale": order.order_id,
         "reference": order.reference,
         "outlet": order.outlet,
         "method": text(row, "payment_type_name", "gateway") or need_text(row, _PAID, "payment_type_name"),
-        "amount": decimal_text(need_amount(row, _PAID, "amount")),
-        "paid_at": paid_at.isoformat(),
+        "amount": decimal_text(money if type_name == "payment" else abs(money)),
+        "paid_at": at.isoformat(),
         "customer": order.customer_id,
         "mdr": decimal_text(sum(fees, Decimal(0))),
+        **more,
     }
     return Received(
-        "payment",
+        type_name,
         transaction_id,
-        number=f"{order.reference}-P{transaction_id[:8]}",
-        occurred_at=paid_at,
+        number=f"{order.reference}-{letter}{transaction_id[:8]}",
+        occurred_at=at,
         payload=payload,
         needs=(order.key,),
         lane=order.outlet,
         register=id_text(order.row, "register_id"),
         closed_at=order.closed_at,
-        is_withdrawn=order.is_taken_back,
     )
 
 

@@ -16,7 +16,7 @@ from clientsync.commerce.store import DOCS
 from clientsync.database import writing
 from simulators.accurate import Books
 from simulators.accurate.settings import DATABASE_ID, Fault, Settings
-from simulators.iseller.records import Order
+from simulators.iseller.records import Order, Paid
 from tests.support.commerce_real import (
     QUICK,
     Clock,
@@ -436,3 +436,44 @@ def test_a_transfer_that_is_deleted_by_hand_is_noticed_and_booked_anew_by_a_refr
     world.work()
     assert world.is_all_booked()
     assert number in numbers(world, "item-transfer")
+
+
+# money that was paid back
+
+
+def test_money_that_was_paid_back_is_shown_until_a_person_has_booked_it(world: RealCommerce) -> None:
+    shop = world.shop
+    sold = shop.sell(outlet="KMG", customer=None)
+    order = plain(world, sold)
+    world.sync()
+    order.paid.append(
+        Paid(shop.guid(), "refund", "success", "Cash", "cash", Decimal(9000), Decimal(0), shop.moment())
+    )
+    shop.touch(sold)
+    world.sync()
+    told = world.one("money_back")
+    assert (told["status"], told["code"]) == ("Failed", "money_back")
+    assert told["reason"] == (
+        "9000 was paid back by Cash; book it by hand where its payment is booked, then waive this one"
+    )
+    assert status.stuck_ids(world.of) == [told["document"]]
+    assert deciding.refresh(world.of, None, actor="test") == 1
+    world.work()
+    assert world.one("money_back")["code"] == "money_back", "a refresh does not hide it"
+    deciding.waive(world.of, told["document"], actor="test")
+    world.sync()
+    assert world.one("money_back")["status"] == "Success (waived)"
+
+
+@pytest.mark.parametrize("is_booked", [True, False])
+def test_the_money_of_a_void_is_told_only_where_the_sale_was_booked(
+    world: RealCommerce, *, is_booked: bool
+) -> None:
+    sold = world.shop.sell(outlet="KMG", customer=None)
+    if is_booked:
+        world.sync()
+    world.shop.void(sold)
+    world.sync()
+    found = [one["code"] for one in world.of_type("money_back", shown=("Failed",))]
+    assert found == (["money_back"] if is_booked else [])
+    assert world.is_all_booked()

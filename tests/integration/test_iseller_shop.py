@@ -391,7 +391,7 @@ def test_an_order_is_fetched_with_all_that_belongs_to_it(world: World) -> None:
     world.shop.sell()
     world.shop.refund(order_id)
     found = shop.fetch(Key("sale", order_id))
-    assert {one.type for one in found} == {"customer", "sale", "payment", "sale_return"}
+    assert {one.type for one in found} == {"customer", "sale", "payment", "sale_return", "money_back"}
     assert shop.fetch(Key("sale_return", f"{order_id}:1")) == found
     assert (
         found == [one for page in read(shop, "orders") for one in page.documents if order_id in str(one)]

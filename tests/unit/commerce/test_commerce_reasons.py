@@ -122,6 +122,11 @@ SENTENCES: dict[str, tuple[Reason, str, str]] = {
         "changed_after_booking",
         "changed in the shop after it was booked; correct the booked document by hand, then waive this one",
     ),
+    "money went back": (
+        reasons.money_back("15000", "Cash"),
+        "money_back",
+        "15000 was paid back by Cash; book it by hand where its payment is booked, then waive this one",
+    ),
     "a defect of ours": (
         reasons.internal_error("KeyError"),
         "internal_error",

@@ -137,12 +137,40 @@ def test_only_money_that_came_is_a_payment() -> None:
     row["transactions"] = [first, *others, *back]
     found = [one for one in documents_of(row, Options(), HOURS) if one.type == "payment"]
     assert [one.source_id for one in found] == [first["transaction_id"]]
+    row["transactions"] = [{**first, "type": "barter"}]
+    with pytest.raises(ContractChanged, match="transaction of iSeller has a type"):
+        documents_of(row, Options(), HOURS)
     row["transactions"] = [{**first, "status": "maybe"}]
     with pytest.raises(ContractChanged, match="transaction of iSeller has a status") as caught:
         documents_of(row, Options(), HOURS)
     assert "maybe" not in str(caught.value)
     settled = Options.of({"paid_statuses": ["maybe"]})
     assert [one.type for one in documents_of(row, settled, HOURS)].count("payment") == 1
+
+
+def test_money_that_was_paid_back_is_a_document_with_goods_or_without() -> None:
+    shop = Shop()
+    order_id = shop.sell(on_account=False)
+    row = row_of(shop, order_id)
+    first = {**row["transactions"][0], "amount": 5000}
+    row["transactions"] = [
+        first,
+        {**first, "transaction_id": "back-1", "type": "refund", "transaction_date": "2026-03-03 10:00:00"},
+        {**first, "transaction_id": "back-2", "type": "Void", "amount": -700},
+        {**first, "transaction_id": "back-3", "type": "refund", "status": "pending"},
+        {**first, "transaction_id": "back-4", "type": "void", "amount": 0},
+    ]
+    found = [one for one in documents_of(row, Options(), HOURS) if one.type == "money_back"]
+    assert [(one.source_id, one.payload["amount"], one.payload["is_void"]) for one in found] == [
+        ("back-1", "5000", False),
+        ("back-2", "700", True),
+    ]
+    assert found[0].needs == (Key("sale", order_id),)
+    assert found[0].occurred_at == datetime(2026, 3, 3, 3, tzinfo=UTC)
+    skipping = Options.of({"money_back": "skip"})
+    assert "money_back" not in {one.type for one in documents_of(row, skipping, HOURS)}
+    with pytest.raises(InvalidInput, match="tell or skip"):
+        Options.of({"money_back": "book"})
 
 
 @pytest.mark.parametrize("status", ["draft", "reserved"])
