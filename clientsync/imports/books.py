@@ -148,13 +148,23 @@ def import_books(
 def _load(
     services: Services, results: Sequence[BookResult], gstin: str, client_id: str, release_reason: str
 ) -> None:
-    """Load what could be read; months that stand in several files are joined, so that none replaces another."""
+    """Load what could be read; months that stand in several files are joined, so that none replaces another.
+
+    A month with the very documents of another file is its copy and no part: joined, it would double them.
+    """
     whose: list[BookResult] = []
     documents: list[tuple[Path, Document]] = []
+    copies: list[tuple[BookResult, int]] = []
     for result in results:
         if result.register is None:
             continue
         for month, payload in payloads(result.register, gstin).items():
+            original = next(
+                (at for at, (_, one) in enumerate(documents) if _is_copy(one.payload, payload)), None
+            )
+            if original is not None:
+                copies.append((result, original))
+                continue
             member = f"{month[:2]}/{month[2:]}"
             raw = exact_json(payload).encode()
             documents.append((result.path, Document(member, payload, raw, name=result.path.name)))
@@ -163,6 +173,14 @@ def _load(
         loaded = import_documents(services, documents, client=client_id, release_reason=release_reason)
         for result, one in zip(whose, loaded, strict=True):
             result.results.append(one)
+        for result, original in copies:
+            first = loaded[original]
+            said = replace(first, path=result.path, rows_loaded=0, rows_quarantined=0)
+            result.results.append(replace(said, reason=f"the same as in {first.path.name}"))
+
+
+def _is_copy(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(one[name] == other[name] for name in ("period", "lines", "documents", "refused"))
 
 
 def _read(path: Path, how: Reading, mapping: BookMap, gstin: str) -> BookResult:

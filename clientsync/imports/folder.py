@@ -1,7 +1,7 @@
 """A folder in which files are laid: each is imported once and moved to ``done`` or ``refused`` with its reason.
 
-A file that is still being written is left alone, and so is one that another run stood in the way of. Nothing
-is ever overwritten or deleted.
+A file that is still being written is left alone, and so is one that was written anew while it was imported, or that
+another run stood in the way of. Nothing is ever overwritten or deleted.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from clientsync.sync.services import Services
 DONE_FOLDER = "done"
 REFUSED_FOLDER = "refused"
 SETTLED_SECONDS = 1.0
+_Trace = tuple[int, int]
 
 
 def import_folder(
@@ -37,12 +38,13 @@ def import_folder(
     """
     folder = checked_folder(folder)
     files = _settled_files(folder, settled)
-    results = import_paths(services, files) if files else []
+    results = import_paths(services, list(files)) if files else []
     by_file: dict[Path, list[FileResult]] = {}
     for result in results:
         by_file.setdefault(result.path, []).append(result)
     for path, parts in by_file.items():
-        _put_away(folder, path, parts)
+        if _trace(path) == files[path]:
+            _put_away(folder, path, parts)
     return results
 
 
@@ -87,15 +89,21 @@ def checked_folder(folder: Path | None) -> Path:
     return folder
 
 
-def _settled_files(folder: Path, seconds: float) -> list[Path]:
-    before = {path: _trace(path) for path in sorted(folder.iterdir()) if is_candidate(path)}
+def _settled_files(folder: Path, seconds: float) -> dict[Path, _Trace]:
+    """Return the files that nobody writes any more, each with its trace."""
+    found = {path: _trace(path) for path in sorted(folder.iterdir()) if is_candidate(path)}
+    before = {path: trace for path, trace in found.items() if trace is not None}
     if any(time.time() - trace[1] / 1e9 < seconds for trace in before.values()):
         time.sleep(seconds)
-    return [path for path, trace in before.items() if path.is_file() and _trace(path) == trace]
+    return {path: trace for path, trace in before.items() if _trace(path) == trace}
 
 
-def _trace(path: Path) -> tuple[int, int]:
-    found = path.stat()
+def _trace(path: Path) -> _Trace | None:
+    """Return size and moment of the last change of a file, in nanoseconds; None when it is gone."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
     return (found.st_size, found.st_mtime_ns)
 
 
@@ -107,7 +115,9 @@ def _put_away(folder: Path, path: Path, parts: list[FileResult]) -> None:
     path.rename(target)
     if not is_good:
         lines = [f"{part.member or path.name}: {part.outcome}. {part.reason}" for part in parts]
-        target.with_name(target.name + ".reason.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        target.with_name(target.name + ".reason.txt").write_text(
+            "\n".join(lines) + "\n", encoding="utf-8", errors="replace"
+        )
 
 
 def _free_place(folder: Path, name: str, moment: datetime) -> Path:

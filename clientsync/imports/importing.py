@@ -1,7 +1,8 @@
 """Files of a person through the engine: a run in the ledger, leases, staging, validation, loading.
 
-Parts of one statement that come in several files are joined when the module can join them. A file that was
-imported before loads nothing and is said to be unchanged.
+Parts of one statement that come in several files are joined when the module can join them; a copy of a file is no
+part, and of files that cannot be joined the one that was written last stands. A file that was imported before loads
+nothing and is said to be unchanged.
 """
 
 from __future__ import annotations
@@ -69,6 +70,11 @@ class FileResult:
     unread: tuple[str, ...] = ()
 
     @property
+    def title(self) -> str:
+        """What the document is called: the name of its file, and its own in an archive."""
+        return self.path.name + (f" / {self.member}" if self.member else "")
+
+    @property
     def is_loaded(self) -> bool:
         """Whether what the file holds is in the warehouse or in quarantine."""
         return bool(self.unread) or (self.outcome not in (REFUSED, LATER) and Outcome(self.outcome).is_done)
@@ -81,7 +87,7 @@ class FileResult:
     def as_row(self) -> dict[str, Any]:
         """Return the result as people read it, without identities that a file name may carry."""
         return {
-            "file": redact(self.path.name + (f" / {self.member}" if self.member else "")),
+            "file": redact(self.title),
             "statement": self.label,
             "client": self.client_id,
             "period": self.period,
@@ -102,10 +108,18 @@ class _Part:
 
 @dataclass
 class _Group:
-    """Documents that make up one unit."""
+    """Documents that make up one unit.
+
+    Attributes:
+        parts: what is loaded together.
+        copies: number of a document that repeats a part, to the number of that part.
+        written_at: when the last of their files was written, in nanoseconds.
+    """
 
     key: UnitKey
     parts: list[_Part] = field(default_factory=list)
+    copies: dict[int, int] = field(default_factory=dict)
+    written_at: int = 0
 
 
 def import_paths(
@@ -209,7 +223,7 @@ class _Import:
                 result = replace(
                     result, label=found.label, client_id=found.key.client_id, period=found.key.unit_period
                 )
-                self._group(_Part(len(self.results), found))
+                self._group(_Part(len(self.results), found), _written_at(path))
         self.results.append(result)
 
     def done(self, release_reason: str) -> list[FileResult]:
@@ -221,13 +235,18 @@ class _Import:
             self.load()
         return self.results
 
-    def _group(self, part: _Part) -> None:
+    def _group(self, part: _Part, written_at: int) -> None:
         key = part.found.key
-        for group in self.groups:
-            if group.key == key and _fits(group, part):
-                group.parts.append(part)
-                return
-        self.groups.append(_Group(key, [part]))
+        group = next((one for one in self.groups if one.key == key and _original(one, part)), None)
+        if group is not None and (original := _original(group, part)):
+            group.copies[part.number] = original.number
+        else:
+            group = next((one for one in self.groups if one.key == key and _fits(one, part)), None)
+            if group is None:
+                group = _Group(key)
+                self.groups.append(group)
+            group.parts.append(part)
+        group.written_at = max(group.written_at, written_at)
 
     @contextmanager
     def released(self, reason: str) -> Iterator[None]:
@@ -255,7 +274,7 @@ class _Import:
     def load(self) -> None:
         """Load every group in a run of its own kind; nothing is written when every file was refused."""
         by_connector: dict[str, list[_Group]] = {}
-        for group in self.groups:
+        for group in sorted(self.groups, key=lambda one: one.written_at):
             by_connector.setdefault(group.key.connector, []).append(group)
         for connector, groups in by_connector.items():
             run_id, units = runs.start_run(
@@ -369,7 +388,7 @@ class _Import:
     def _fill(
         self, group: _Group, run_id: str, outcome: str, *, unread: tuple[str, ...] = (), **values: Any
     ) -> None:
-        """Write a unit's result to its first document; the others say that they are part of it."""
+        """Write a unit's result to its first document; the others say that they are part of it, or a copy."""
         first = group.parts[0].number
         for part in group.parts:
             number = part.number
@@ -377,6 +396,27 @@ class _Import:
             self.results[number] = replace(
                 self.results[number], outcome=outcome, run_id=run_id, unread=unread, **mine
             )
+        for number, original in group.copies.items():
+            self.results[number] = replace(
+                self.results[number],
+                outcome=outcome,
+                run_id=run_id,
+                unread=unread,
+                reason=f"the same as {self.results[original].title}",
+            )
+
+
+def _written_at(path: Path) -> int:
+    """Return when a file was written, in nanoseconds; 0 when it is gone."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _original(group: _Group, part: _Part) -> _Part | None:
+    """Return the part of a group that a document repeats in everything."""
+    return next((one for one in group.parts if one.found.sections == part.found.sections), None)
 
 
 def _fits(group: _Group, part: _Part) -> bool:

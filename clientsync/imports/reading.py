@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -135,7 +136,7 @@ def _member(
     try:
         with archive.open(info) as inner:
             raw = _bounded(inner, left, info.compress_size, limits.ratio_limit)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError):
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, NotImplementedError, EOFError):
         return Document(info.filename, refusal="it is damaged; download it again."), 0
     if raw[:4] in (_ZIP, _EMPTY_ZIP) or raw[:2] == _GZIP:
         return Document(info.filename, refusal="it is an archive inside an archive; unpack it first."), len(

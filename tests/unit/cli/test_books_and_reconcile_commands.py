@@ -163,3 +163,21 @@ def test_a_client_gets_tolerances_of_its_own_and_loses_them_again(run: Any) -> N
     assert "basis_points" in run("reconcile", "matching", "C1", "--set", "rupees=5", code=2)
     assert "NAME=NUMBER" in run("reconcile", "matching", "C1", "--set", "paise=-5", code=2)
     assert "usual settings" in run("reconcile", "matching", "C1", "--clear")
+
+
+def test_a_register_that_is_there_twice_does_not_double_its_month(run: Any, tmp_path: Path) -> None:
+    path = register(tmp_path, line(), line("A/2"))
+    copy = tmp_path / "purchases (1).csv"
+    copy.write_bytes(path.read_bytes())
+    text = run("books", "import", str(copy), str(path), "--client", "C1", "--register", "purchases")
+    assert "the same as in purchases (1).csv" in text.replace("\n", " ")
+    assert json.loads(run("books", "duplicates", "C1", "--json")) == []
+
+
+def test_two_files_of_one_month_are_joined(run: Any, tmp_path: Path) -> None:
+    first = register(tmp_path, line())
+    first = first.rename(tmp_path / "cash.csv")
+    second = register(tmp_path, line("A/2"))
+    run("books", "import", str(first), str(second), "--client", "C1", "--register", "purchases")
+    text = run("books", "import", str(first), str(second), "--client", "C1", "--register", "purchases")
+    assert "unchanged" in text

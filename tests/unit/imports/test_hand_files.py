@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import threading
 import time
 import zipfile
@@ -23,6 +24,7 @@ from sqlalchemy import func, select
 from clientsync import money
 from clientsync.database import reading
 from clientsync.errors import InvalidInput, InvalidPeriod, UnknownClient
+from clientsync.imports import folder as folder_module
 from clientsync.imports import import_folder, import_paths, watch_folder
 from clientsync.imports.recognising import exact_json
 from clientsync.ledger import leases
@@ -457,3 +459,64 @@ def test_json_is_written_again_with_every_number_as_it_was(value: Any) -> None:
 
 def test_exact_json_keeps_what_a_float_would_lose() -> None:
     assert exact_json({"a": Decimal("100000000000000.10")}) == '{"a":100000000000000.10}'
+
+
+def test_a_file_that_was_copied_is_read_once(services: Services, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    put(folder, "red (1).json", content("R1", "R2"))
+    put(folder, "red.json", content("R1", "R2"))
+    results = import_paths(services, [folder])
+    assert [(one.outcome, one.rows_loaded) for one in results] == [("loaded", 2), ("loaded", 0)]
+    assert results[1].reason == "the same as red (1).json"
+    with reading(services.engine) as connection:
+        assert connection.execute(select(SyncUnit.__table__.c.rows_in)).scalars().all() == [2]  # type: ignore[attr-defined]
+
+
+def test_of_two_downloads_of_one_statement_the_newer_file_stands(services: Services, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    newer = put(folder, "blue (1).json", content("B1", "B2", section="blue"))
+    older = put(folder, "blue.json", content("B1", section="blue"))
+    os.utime(older, (1_790_000_000, 1_790_000_000))
+    os.utime(newer, (1_790_000_500, 1_790_000_500))
+    results = import_paths(services, [folder])
+    assert [one.path.name for one in results] == ["blue (1).json", "blue.json"]
+    assert numbers(services, "A") == {"B1", "B2"}
+
+
+def test_a_file_that_is_written_anew_while_it_is_imported_is_imported_again(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "in"
+    path = put(folder, "red.json", content("R1"))
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        results = import_paths(*arguments, **options)
+        put(folder, "red.json", content("R1", "R2"))
+        monkeypatch.setattr(folder_module, "import_paths", import_paths)
+        return results
+
+    monkeypatch.setattr(folder_module, "import_paths", slow)
+    import_folder(services, folder, settled=0.05)
+    assert path.is_file()
+    import_folder(services, folder, settled=0.05)
+    assert not path.exists()
+    assert numbers(services, "A") == {"R1", "R2"}
+
+
+def test_a_refused_file_whose_name_is_in_another_encoding_is_put_away_with_its_reason(
+    services: Services, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    put(folder, os.fsdecode(b"r\xe9d.json"), b"")
+    import_folder(services, folder, settled=0.05)
+    [reason] = (folder / "refused").glob("*.reason.txt")
+    assert "it is empty" in reason.read_text()
+
+
+def test_a_damaged_member_is_refused_whatever_it_was_packed_with(services: Services, tmp_path: Path) -> None:
+    for number, compression in enumerate((zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED)):
+        data = bytearray(zipped([("a.json", content(*map(str, range(99))))], compression))
+        data[60:120] = b"\xff" * 60
+        [result] = import_paths(services, [put(tmp_path / "in", f"{number}.zip", bytes(data))])
+        assert result.outcome == "refused"
+        assert "damaged" in result.reason
