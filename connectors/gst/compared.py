@@ -34,6 +34,7 @@ from connectors.gst import gstr1, gstr1a, gstr2a_tables, gstr2b, ims
 from connectors.gst.duedates import available_2b, due_date, extensions_in_force
 from connectors.gst.fields import financial_year
 from connectors.gst.register import frequencies_standing
+from connectors.gst.return_register import FILINGS, is_filed
 
 _CLIENT = SyncClient.__table__  # type: ignore[attr-defined]
 
@@ -96,7 +97,7 @@ def read_ims(engine: Engine, client_ids: Sequence[str], day: date) -> Inputs:
 
 def read_r1(engine: Engine, client_ids: Sequence[str], day: date) -> Inputs:
     """Return the sales register and GSTR-1 with GSTR-1A of clients as they stood at the end of ``day``."""
-    return _Reader(engine, client_ids, day).inputs("gstr1", "sales_register", _sales, _documents_r1)
+    return _Reader(engine, client_ids, day).inputs("gstr1", "sales_register", _sales, _documents_r1, "gstr1a")
 
 
 Documents = Callable[["_Reader"], Iterator[Row]]
@@ -118,9 +119,15 @@ class _Reader:
         usual = {row.client_id: row.filing_frequency for row in found}
         self.frequencies = frequencies_standing(engine, usual, day)
 
-    def inputs(self, module: str, register: str, books: Documents, portal: Documents) -> Inputs:
-        """Return both sides of the clients that have something to compare."""
-        units = self.units((module, register))
+    def inputs(
+        self, module: str, register: str, books: Documents, portal: Documents, optional: str = ""
+    ) -> Inputs:
+        """Return both sides of the clients that have something to compare.
+
+        An optional module is missed only where it was asked in vain, or where the register lists its return.
+        """
+        units = self.units((module, register, *((optional,) if optional else ())))
+        amended = self._filed(optional) if optional else set()
         left_out: dict[str, str] = {}
         missing: dict[str, tuple[str, ...]] = {}
         newest: dict[str, str] = {}
@@ -136,6 +143,8 @@ class _Reader:
             else:
                 booked[client_id] = frozenset(map(str, months))
                 missing[client_id] = self._missing(units, client_id, module, register, months)
+                if optional:
+                    missing[client_id] += _optional_lacking(units, client_id, optional, amended)
                 newest[client_id] = self._newest(units, client_id, module)
         self.client_ids = tuple(one for one in self.client_ids if one in booked)
         left, right = list(books(self)), list(portal(self))
@@ -178,6 +187,15 @@ class _Reader:
             found += _not_read(units, client_id, module, None)
         return tuple(sorted(found))
 
+    def _filed(self, module: str) -> set[tuple[str, str]]:
+        """Return client and month of the returns of a module that the register lists as filed."""
+        names = ("status", "valid")
+        return {
+            (row["client_id"], row["return_period"])
+            for row in self.rows(FILINGS, names)
+            if row["return_type"] == module.upper() and is_filed(row["status"], row["valid"])
+        }
+
     def _is_expected(self, client_id: str, module: str, month: Period) -> bool:
         """Whether the portal has the statement of a month on the day."""
         frequency = self.frequencies[client_id].of(month)
@@ -199,6 +217,15 @@ def _not_read(units: _Units, client_id: str, module: str, month: Period | None) 
     name = f"{module} {_shown(str(month))}" if month else module
     what = lacking(units.outcomes, (client_id, module, str(month) if month else NO_PERIOD))
     return [] if what is None else [f"{name}: {what}"]
+
+
+def _optional_lacking(
+    units: _Units, client_id: str, module: str, filed: set[tuple[str, str]]
+) -> tuple[str, ...]:
+    asked = {period for owner, name, period in units.outcomes if (owner, name) == (client_id, module)}
+    listed = {period for owner, period in filed if owner == client_id}
+    months = sorted(Period.parse(one) for one in asked | listed)
+    return tuple(one for month in months for one in _not_read(units, client_id, module, month))
 
 
 def _span(first: Period, last: Period) -> Iterator[Period]:

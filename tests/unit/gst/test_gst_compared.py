@@ -15,7 +15,7 @@ from clientsync.spec.module import TableSpec
 from connectors.books import purchase_register, sales_register
 from connectors.gst import gstr1, gstr1a, gstr2b, ims
 from connectors.gst.compared import read_2b, read_ims, read_r1
-from connectors.gst.return_register import PREFERENCES
+from connectors.gst.return_register import FILINGS, PREFERENCES
 from tests.support.gstins import gstin_of
 from tests.support.stored_rows import put_row
 
@@ -175,6 +175,17 @@ def test_sales_to_consumers_are_compared_in_total_and_large_ones_between_states_
         "Consumers 29 Oct2026": 100_000_00,
     }
     assert list(inputs.right["document_number"]) == ["Consumers 29 Oct2026"]
+
+
+def test_gstr1a_is_missed_where_it_was_asked_in_vain_or_the_register_lists_it(engine: Engine) -> None:
+    ended(engine, "sales_register", "102026")
+    ended(engine, "gstr1", "102026")
+    assert "C1" not in read_r1(engine, ["C1"], DAY).missing
+    put(engine, FILINGS, period="2026-27", section="rettrack", return_type="GSTR1A", return_period="102026",
+        arn="A", status="Filed", valid="Y")  # fmt: skip
+    assert read_r1(engine, ["C1"], DAY).missing["C1"] == ("gstr1a 10/2026: never asked",)
+    ended(engine, "gstr1a", "102026", "transient")
+    assert read_r1(engine, ["C1"], DAY).missing["C1"] == (f"gstr1a 10/2026: {_words('transient')}",)
 
 
 def of_consumers(period: str, taxable: int, **values: Any) -> dict[str, Any]:
