@@ -65,20 +65,14 @@ def collect(
 
 
 def _begin(of: Commerce, since: datetime | None = None) -> datetime:
-    """Return from when on sales are booked: the day of the first reading, or earlier when a person says so."""
+    """Return from when on sales are booked: the day of the first document, or earlier when a person says so."""
     at = of.now()
     with writing(of.engine) as connection:
         of.switches(connection)
-        begin = store.begin_of(connection, of.name)
-        if begin is None:
-            begin = _midnight(of, store.first_arrival(connection, of.name) or at)
+        begin = store.begin_of(connection, of.name, of.zone, at)
         begin = min(begin, since or begin)
         store.begin_at(connection, of.name, begin, at)
     return begin
-
-
-def _midnight(of: Commerce, at: datetime) -> datetime:
-    return at.astimezone(of.zone).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _collect(

@@ -112,13 +112,20 @@ def change_connection(connection: Connection, name: str, **values: Any) -> None:
     connection.execute(update(CONNECTIONS).where(CONNECTIONS.c.connection == name).values(**values))
 
 
-def begin_of(connection: Connection, name: str) -> datetime | None:
-    """Return the moment from which on sales are booked; None before anything was read."""
+def begin_of(connection: Connection, name: str, zone: ZoneInfo, at: datetime) -> datetime:
+    """Return the moment from which on sales are booked; whoever asks first settles it.
+
+    It is the first moment of the day on which the first document came, be it by a reading or by a webhook.
+    """
     found: datetime | None = connection.execute(
         select(CURSORS.c.position).where(
             CURSORS.c.connection == name, CURSORS.c.system == "", CURSORS.c.stream == _BEGIN
         )
     ).scalar_one_or_none()
+    if found is None:
+        first = (_first_arrival(connection, name) or at).astimezone(zone)
+        found = first.replace(hour=0, minute=0, second=0, microsecond=0)
+        begin_at(connection, name, found, at)
     return found
 
 
@@ -136,8 +143,7 @@ def begin_at(connection: Connection, name: str, begin: datetime, at: datetime) -
     )
 
 
-def first_arrival(connection: Connection, name: str) -> datetime | None:
-    """Return when the first document of a connection arrived."""
+def _first_arrival(connection: Connection, name: str) -> datetime | None:
     found: datetime | None = connection.execute(
         select(func.min(DOCS.c.arrived_at)).where(DOCS.c.connection == name)
     ).scalar_one()

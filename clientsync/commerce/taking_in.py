@@ -61,7 +61,7 @@ def take_in(
     newest: dict[Key, Received] = {}
     for one in _under_known_ids(connection, name, [one for one in received if not one.is_ours]):
         newest[one.key] = _not_later(one, newest.get(one.key))
-    newest = _since_begin(connection, name, newest)
+    newest = _since_begin(connection, name, newest, mode.zone, at)
     if not newest:
         return set()
     skus = _skus_of(connection, name, newest.values())
@@ -144,11 +144,13 @@ def _not_later(one: Received, before: Received | None) -> Received:
     return replace(one, occurred_at=before.occurred_at)
 
 
-def _since_begin(connection: Connection, name: str, newest: Mapping[Key, Received]) -> dict[Key, Received]:
+def _since_begin(
+    connection: Connection, name: str, newest: Mapping[Key, Received], zone: ZoneInfo, at: datetime
+) -> dict[Key, Received]:
     """Leave out sales from before the begin that nobody knows, and what came with them and goes with no other."""
-    begin = begin_of(connection, name)
-    if begin is None:
-        return dict(newest)
+    if not newest:
+        return {}
+    begin = begin_of(connection, name, zone, at)
     sales = {key: one for key, one in newest.items() if key.type == "sale"}
     old = {key for key, one in sales.items() if (one.closed_at or one.occurred_at) < begin}
     old -= {Key(row.type, row.source_id) for row in _rows(connection, name, old)}

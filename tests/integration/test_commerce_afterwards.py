@@ -234,6 +234,34 @@ def test_a_sweep_books_no_sale_from_before_the_first_reading_unless_a_person_ask
         assert world.disagreements() == []
 
 
+def test_a_webhook_before_the_first_reading_books_no_sale_from_before_that_day(
+    engine: Engine, clock: Clock
+) -> None:
+    shop = small_shop(clock)
+    older = shop.sell(customer=next(iter(shop.customers)), at=clock() - timedelta(days=2))
+    fresh = shop.sell(customer=None)
+    with real_commerce(engine, clock=clock, shop=shop, policy=QUICK, breaker=patient_breaker) as world:
+        for one in (older, fresh):
+            world.tell(one)
+        world.work()
+        assert world.sale_of(fresh)["status"] == "Success"
+        assert world.books.count("sales-invoice") == 1
+        assert [one.state for one in _events(world)] == ["success", "success"]
+        clock.forward(days=1)
+        world.sync()
+        sweep(world.of, days=9)
+        world.work()
+        assert world.books.count("sales-invoice") == 1, "the day of the first webhook is the begin"
+        collect(world.of, since=clock() - timedelta(days=5))
+        world.work()
+        assert world.sale_of(older)["status"] == "Success"
+
+
+def _events(world: RealCommerce) -> list[Any]:
+    with world.of.engine.connect() as connection:
+        return list(connection.execute(events.EVENTS.select()))
+
+
 def test_a_sale_from_before_the_first_reading_that_is_given_back_afterwards_is_left_out_with_all_of_it(
     engine: Engine, clock: Clock
 ) -> None:
