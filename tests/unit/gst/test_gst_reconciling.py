@@ -331,7 +331,7 @@ def test_how_the_portal_writes_what_discharged_a_liability_does_not_matter(engin
         ({"sgst_interest": 7_00}, "CHARGES_NOT_PAID"),
     ],
 )
-def test_interest_and_late_fee_are_paid_in_cash(engine: Engine, charges: dict[str, int], code: str) -> None:
+def test_interest_and_late_fee_are_paid_in_cash(engine: Engine, charges: dict[str, Any], code: str) -> None:
     read_all(engine)
     pay(engine, "tx_py", igst_tax=TAX, cgst_interest=5_00, cgst_fee=2_00)
     pay(engine, "pdcash", igst_tax=TAX, **charges)
