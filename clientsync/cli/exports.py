@@ -24,7 +24,10 @@ def export(
     clients: Annotated[list[str] | None, typer.Option("--clients", help="Client ids or groups.")] = None,
     as_of: Annotated[
         str | None,
-        typer.Option("--as-of", help="What stood at that moment, ISO 8601; in India without a zone."),
+        typer.Option(
+            "--as-of",
+            help="What stood at the end of that day, 2026-11-23, or at that moment, 2026-11-23T09:00; Indian time.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
@@ -58,13 +61,18 @@ def export(
 
 
 def _moment(text: str | None) -> Any:
-    from datetime import datetime
+    from datetime import date, datetime
 
     from clientsync.clock import INDIA
     from clientsync.errors import InvalidInput
+    from clientsync.warehouse.standing import end_of
 
     if text is None:
         return None
+    try:
+        return end_of(date.fromisoformat(text))
+    except ValueError:
+        pass
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

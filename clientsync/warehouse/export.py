@@ -1,16 +1,18 @@
 """Tables as files for analysts: Parquet, CSV and Excel, streamed, one file per table and format.
 
 Amounts are rupees, and numbers stay numbers. A text can never become a formula when a file is opened in a
-spreadsheet. A file appears under its name only when it is complete.
+spreadsheet. A file appears under its name only when it is complete, and all files of one export are of one state of
+the warehouse, though a run writes meanwhile.
 """
 
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from decimal import Decimal
 from importlib import import_module
@@ -20,8 +22,8 @@ from typing import Any, Protocol
 from sqlalchemy import Engine, Select, select
 
 from clientsync.crash import crash_point
-from clientsync.database import reading
-from clientsync.errors import OutOfSpace, UnknownName
+from clientsync.database import one_state, reading
+from clientsync.errors import InvalidInput, OutOfSpace, UnknownName
 from clientsync.money import rupees
 from clientsync.spec.module import TableSpec
 from clientsync.warehouse.schema import ColumnSpec, WarehouseTable, as_of, warehouse_table
@@ -57,7 +59,8 @@ def export(
 
     Raises:
         UnknownName: a format or table that does not exist; nothing was written.
-        OutOfSpace: the disk is full; no half-written file is left under its name.
+        OutOfSpace: the disk is full; no half-written file is left.
+        InvalidInput: a file cannot be written there; says which. What was written before it is whole.
         WarehouseError: the warehouse cannot be read.
     """
     known = specs if specs is not None else import_module("clientsync.registry").all_tables()
@@ -68,14 +71,18 @@ def export(
     for name in wanted:
         if name not in known:
             raise UnknownName("table", name, sorted(known))
-    out_dir.mkdir(parents=True, exist_ok=True)
-    return [
-        _export(
-            engine, out_dir, warehouse_table(known[name]), one, _rows_wanted(known[name], clients, moment)
-        )
-        for name in wanted
-        for one in formats
-    ]
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _typed(error, out_dir) from error
+    with one_state(engine):
+        return [
+            _export(
+                engine, out_dir, warehouse_table(known[name]), one, _rows_wanted(known[name], clients, moment)
+            )
+            for name in wanted
+            for one in formats
+        ]
 
 
 def _rows_wanted(spec: TableSpec, clients: Collection[str] | None, moment: datetime | None) -> Select[Any]:
@@ -98,7 +105,7 @@ def _export(engine: Engine, folder: Path, table: WarehouseTable, form: str, want
     partial = folder / f".{path.name}.partial"
     try:
         with reading(engine) as connection, _WRITERS[form](partial, table) as writer:
-            rows = connection.execution_options(stream_results=True).execute(wanted)
+            rows = connection.execute(wanted.execution_options(stream_results=True))
             for part in rows.partitions(ROWS_PER_READ):
                 writer.write([_shown(table, row) for row in part])
         with partial.open("rb") as file:
@@ -107,9 +114,19 @@ def _export(engine: Engine, folder: Path, table: WarehouseTable, form: str, want
         partial.replace(path)
         crash_point("after_report_rename")
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutOfSpace(f"{path.name} cannot be written ({error.strerror}).") from error
+        raise _typed(error, path) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     return path
+
+
+def _typed(error: OSError, path: Path) -> OutOfSpace | InvalidInput:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutOfSpace(f"The disk is full: {path.name} was not written.")
+    return InvalidInput(
+        f"{path} cannot be written ({error.strerror or type(error).__name__}); is it open elsewhere?"
+    )
 
 
 def heading(table: WarehouseTable) -> list[str]:
@@ -214,10 +231,14 @@ class _Workbook:
 @contextmanager
 def _xlsx_writer(path: Path, table: WarehouseTable) -> Iterator[Writer]:
     import xlsxwriter
+    from xlsxwriter.exceptions import FileCreateError
 
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    with xlsxwriter.Workbook(str(path), options) as book:
-        yield _Workbook(book, table)
+    try:
+        with xlsxwriter.Workbook(str(path), options) as book:
+            yield _Workbook(book, table)
+    except FileCreateError as error:
+        raise error.args[0] if isinstance(error.args[0], OSError) else OSError(str(error)) from None
 
 
 class _Parquet:

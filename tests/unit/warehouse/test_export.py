@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import os
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openpyxl import load_workbook
 from pyarrow import parquet
 
-from clientsync.errors import OutOfSpace, UnknownName
+from clientsync.errors import InvalidInput, OutOfSpace, UnknownName
 from clientsync.warehouse import export as exporting
 from clientsync.warehouse.dictionary import data_dictionary
 from clientsync.warehouse.export import export, harmless
@@ -136,6 +139,51 @@ def test_a_full_disk_leaves_the_old_file_whole(
         exported(sqlite_house, tmp_path, "csv")
     assert path.read_bytes() == before
     assert not list(tmp_path.glob(".*.partial"))
+
+
+def test_a_disk_that_is_full_when_a_workbook_is_closed_is_told_and_leaves_nothing(
+    sqlite_house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    sqlite_house.load(sqlite_house.unit(answer(invoice("1"))))
+    monkeypatch.setattr(zipfile.ZipFile, "write", refuse)
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", refuse)
+    with pytest.raises(OutOfSpace, match="disk is full"):
+        exported(sqlite_house, tmp_path, "xlsx")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_folder_that_cannot_be_written_is_named(sqlite_house: House, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidInput, match="file cannot be written"):
+        exported(sqlite_house, tmp_path / "file", "csv")
+    (tmp_path / f"{INVOICES.name}.csv").mkdir()
+    with pytest.raises(InvalidInput, match="cannot be written"):
+        exported(sqlite_house, tmp_path, "csv")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_all_files_of_an_export_are_of_one_state_though_a_run_writes(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.load(house.unit(answer(invoice("1"))))
+    write = exporting._export
+
+    def meanwhile(*arguments: Any) -> Path:
+        path = write(*arguments)
+        if path.suffix == ".parquet":
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(house.load, house.unit(answer(invoice("1"), invoice("2")))).result()
+        return path
+
+    monkeypatch.setattr(exporting, "_export", meanwhile)
+    first, second = export(
+        house.engine, tmp_path, formats=["parquet", "csv"], tables=[INVOICES.name], specs=TABLES
+    )
+    assert parquet.read_table(first).num_rows == 1
+    assert len(second.read_text(encoding="utf-8-sig").splitlines()) == 2
 
 
 def test_the_dictionary_names_every_table_and_column() -> None:
