@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clientsync.cli.screen import EXIT_NOT_DONE, open_services, put, put_json, put_table
+
+if TYPE_CHECKING:
+    from clientsync.sync.services import Services
 
 app = typer.Typer(
     help="Rows that were held back: list, load again after a fix, dismiss.", no_args_is_help=True
@@ -39,6 +42,7 @@ def list_(
     from clientsync.warehouse.quarantine import open_rows
 
     with open_services() as services:
+        _check_client(services, client)
         rows = open_rows(
             services.engine, client=client, module=module, unit_period=period, table=table, code=code
         )
@@ -59,7 +63,9 @@ def list_(
             )
             for row in rows[:limit]
         ],
-        none="The quarantine is empty.",
+        none="No row in quarantine is like that; without options all are listed."
+        if any((client, module, period, table, code))
+        else "The quarantine is empty.",
     )
     if len(rows) > limit:
         put(f"{limit} of {len(rows)} rows are shown.")
@@ -85,6 +91,7 @@ def replay(
     from clientsync.warehouse.quarantine import HeldFilter, replay
 
     with open_services() as services:
+        _check_client(services, client)
         known = all_tables()
         which = ids or HeldFilter(client, None, module, period, None, table, code)
         result = replay(services.engine, which, known, load_dotted(services.settings.validator))
@@ -118,3 +125,16 @@ def dismiss(
     with open_services() as services:
         dismiss(services.engine, quarantine_id, reason)
     put("Dismissed.")
+
+
+def _check_client(services: Services, client: str | None) -> None:
+    from clientsync.clients.selection import list_clients
+    from clientsync.database import reading
+    from clientsync.errors import UnknownClient
+
+    if client is None:
+        return
+    with reading(services.engine) as connection:
+        known = [one.client_id for one in list_clients(connection, only_active=False)]
+    if client not in known:
+        raise UnknownClient("client", client, known)

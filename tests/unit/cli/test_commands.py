@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from typer.testing import CliRunner, Result
 
 from clientsync.cli.app import app
 from clientsync.cli.reference import command_reference, commands
+from clientsync.clock import today
 from clientsync.database import open_engine, reading, upgrade, writing
 from clientsync.errors import OtpRequired, SourceUnavailable
 from clientsync.ledger.tables import SyncClient, SyncRun, SyncUnit
@@ -381,6 +383,14 @@ def test_rows_in_quarantine_are_listed_replayed_and_dismissed(services: Services
     assert "The quarantine is empty." in ok("quarantine", "list")
 
 
+def test_a_quarantine_that_was_asked_about_wrongly_is_not_called_empty(services: Services) -> None:
+    sync("A")
+    for command in ("list", "replay"):
+        done = call("quarantine", command, "--client", "a")
+        assert (done.exit_code, "Unknown client 'a'. Valid: A, B, C." in done.output) == (2, True)
+    assert "No row" in ok("quarantine", "list", "--module", "GSTR-2B")
+
+
 def test_a_suspect_unit_is_loaded_only_with_a_reason(services: Services) -> None:
     assert call("release", "x", "--reason", " ").exit_code == 2
 
@@ -391,6 +401,15 @@ def test_tables_are_exported(services: Services, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "fake__thing.csv").read_text(encoding="utf-8-sig").count("R1") == 1
     assert json.loads(ok("export", "--out", "out", "--format", "csv", "--as-of", "2020-01-01", "--json"))
     assert (tmp_path / "out" / "fake__thing.csv").read_text(encoding="utf-8-sig").count("R1") == 0
+
+
+def test_an_export_as_of_a_day_is_of_its_end_as_every_other_report_is(
+    services: Services, tmp_path: Path
+) -> None:
+    sync("A")
+    for day, count in ((today(), 1), (today() - timedelta(days=1), 0)):
+        ok("export", "--out", "out", "--format", "csv", "--as-of", str(day))
+        assert (tmp_path / "out" / "fake__thing.csv").read_text(encoding="utf-8-sig").count("R1") == count
 
 
 def test_init_makes_what_is_missing_and_overwrites_nothing(services: Services, tmp_path: Path) -> None:
