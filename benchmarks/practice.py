@@ -64,7 +64,7 @@ class Practice:
             name: of the folder.
             clients: how many.
             documents: of each client and month (GST), or challans and the like of each (TDS).
-            latency_ms: of every answer of a portal.
+            latency_ms: of every answer of the GST portal; see ``slow_down`` for the others.
             system: whose portals are simulated and whose flow a night is.
 
         Raises:
@@ -79,7 +79,7 @@ class Practice:
         options = {"clients": clients, "documents": documents, "seed": SEED}
         try:
             if system == "tds":
-                self._open_tds({**options, "latency-ms": round(latency_ms)})
+                self._open_tds(options)
             else:
                 self._open_gst({**options, "latency-ms": latency_ms})
         except BaseException:
@@ -112,6 +112,10 @@ class Practice:
         with closing(sqlite3.connect(self.stack.home / "data" / "clientsync.db")) as database, database:
             database.execute("DELETE FROM sync_session")
         answer_captchas(self.stack, self.tds_url)
+
+    def slow_down(self, latency_ms: float) -> None:
+        """Let the TDS portals take their time for every answer but those that keep a session alive."""
+        tds_control(self.tds_url, "POST", "faults", name="latency", params={"ms": latency_ms})
 
     def night(self, moment: str = "") -> Measured:
         """Run the flow over all clients and modules in a process of its own.

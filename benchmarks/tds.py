@@ -18,6 +18,7 @@ def measure(few: int = FEW, many: int = MANY) -> Iterator[Figure]:
     """Yield the ratios; ``few`` and ``many`` are numbers of deductors."""
     with Practice(f"tds-{few}", clients=few, documents=DOCUMENTS, system="tds") as practice:
         small = practice.night(FIRST)
+        yield _against_bare(practice, few, "no latency", FIRST)
     with Practice(f"tds-{many}", clients=many, documents=DOCUMENTS, system="tds") as practice:
         large = practice.night(FIRST)
         practice.next_day()
@@ -27,12 +28,8 @@ def measure(few: int = FEW, many: int = MANY) -> Iterator[Figure]:
             "TDS, calls of a quiet night / first night", quiet.calls / large.calls, 0.25, False, SEED, note
         )
         yield from _scale(few, small, many, large)
-        yield _against_bare(practice, many, "no latency", SECOND)
-    with Practice(
-        f"tds-{few}-late", clients=few, documents=DOCUMENTS, latency_ms=LATENCY_MS, system="tds"
-    ) as practice:
-        practice.night(FIRST)  # opens the sessions, as the bare script finds them
-        yield _against_bare(practice, few, f"portal latency {LATENCY_MS:.0f} ms", FIRST)
+        practice.slow_down(LATENCY_MS)
+        yield _against_bare(practice, many, f"portal latency {LATENCY_MS:.0f} ms", SECOND)
 
 
 def _scale(few: int, small: Measured, many: int, large: Measured) -> Iterator[Figure]:

@@ -1,9 +1,9 @@
 """The bare script for TDS: the questions of the product's first night, parsing, and a bulk upsert.
 
 asyncio and httpx, no orchestration, no validation, no ledger, no history, no checks; one plain table per target in a
-SQLite file. It walks the modules as data, with the sessions that the product has opened and with the same number of
-calls in flight. It changes the Act chosen at the e-filing portal, so no night may follow it. Prints seconds, calls,
-rows.
+SQLite file. It walks the modules as data, with the sessions that the product has opened and with as many calls in
+flight at each portal. It changes the Act chosen at the e-filing portal, so no night may follow it. Prints seconds,
+calls, rows.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from clientsync.sync.services import Services, services_from_settings
 from connectors.income_tax import endpoints as efiling_endpoints
 from connectors.income_tax import reading as efiling_reading
 from connectors.income_tax.tokens import IncomeTaxTokens
+from connectors.tds.session import REPEATED
 from connectors.traces import endpoints as traces_endpoints
 from connectors.traces import reading as traces_reading
 from connectors.traces.tokens import TracesTokens
@@ -44,18 +45,18 @@ class Line:
     Attributes:
         http: the client.
         urls: address of each portal.
-        gate: holds the calls in flight.
+        gates: hold the calls in flight at each portal.
         calls: how many were sent.
     """
 
     http: httpx.AsyncClient
     urls: Mapping[str, str]
-    gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IN_FLIGHT))
+    gates: Mapping[str, asyncio.Semaphore]
     calls: int = 0
 
     async def send(self, portal: str, method: str, path: str, **what: Any) -> Reply:
         """Send one call."""
-        async with self.gate:
+        async with self.gates[portal]:
             self.calls += 1
             answer = await self.http.request(method, self.urls[portal] + path, **what)
         return Reply(answer.status_code, {}, answer.content)
@@ -71,6 +72,8 @@ class Walk:
         efiling: its session with the e-filing portal.
         traces: its session with both portals of TRACES.
         rows: table to rows, filled here.
+        act: chosen at the e-filing portal.
+        lists: answers that several units read, each asked once, as the product does.
     """
 
     line: Line
@@ -79,6 +82,7 @@ class Walk:
     traces: TracesTokens
     rows: Rows
     act: str = ""
+    lists: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     @property
     def tan(self) -> str:
@@ -91,6 +95,14 @@ class Walk:
         Raises:
             SourceError: the portal has nothing, or refuses.
         """
+        if name not in REPEATED:
+            return await self._ask(name, params)
+        key = name, repr(sorted(params.items()))
+        if key not in self.lists:
+            self.lists[key] = await self._ask(name, params)
+        return self.lists[key]
+
+    async def _ask(self, name: str, params: Mapping[str, str]) -> Any:
         if name.startswith("income_tax."):
             return await self._ask_efiling(efiling_endpoints.endpoint_of(name), params)
         endpoint = traces_endpoints.endpoint_of(name)
@@ -221,7 +233,7 @@ async def fetch_all(services: Services, rows: Rows) -> int:
     urls = {name: services.settings.provider(name).base_url for name in names}
     tokens = open_tokens(services)
     async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
-        line = Line(http, urls)
+        line = Line(http, urls, {name: asyncio.Semaphore(IN_FLIGHT) for name in names})
         await asyncio.gather(
             *(
                 walk(
