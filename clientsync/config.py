@@ -278,6 +278,11 @@ class CommerceSettings(BaseModel):
         default=24.0, gt=0, description="Without a webhook for so long, an alarm is shown, in hours"
     )
     sweep_days: int = Field(default=3, ge=1, le=30, description="Days that a sweep reads back")
+    keep_days: int = Field(
+        default=180,
+        ge=31,
+        description="For how many days webhooks and events that are done, and what was said in tries, are kept",
+    )
 
 
 class Settings(BaseSettings):

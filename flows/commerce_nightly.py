@@ -1,4 +1,4 @@
-"""Every night, for each shop: a sweep for lost webhooks, the renewal of the webhook, yesterday against the books."""
+"""Every night, for each shop: a sweep, the renewal of the webhook, yesterday against the books, and a purge."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from clientsync.commerce import reconciling
 from clientsync.commerce.collecting import Collected
 from clientsync.commerce.collecting import sweep as read_back
 from clientsync.commerce.connected import Commerce
+from clientsync.commerce.purging import purge
 from clientsync.commerce.reconciling import Outlet
 from clientsync.config import settings
 from clientsync.errors import SyncError, UnknownName
 from clientsync.sync.commerce_connections import opened_commerce
 from clientsync.sync.services import Services, services_from_settings
-from flows.commerce_sync import alarms_of, nameless, work
+from flows.commerce_sync import actor, alarms_of, nameless, work
 from tasks.tables import publish_tables
 
 
@@ -48,7 +49,9 @@ def commerce_nightly(
     connections: list[str] = [],  # noqa: B006 - Prefect reads the default into the form
     day: date | None = None,
 ) -> State[Any]:
-    """Sweep, renew the webhook and reconcile a day, one connection after another; one that fails keeps no other back.
+    """Sweep, renew the webhook, reconcile a day and forget what is long done, one connection after another.
+
+    One that fails keeps no other back.
 
     Args:
         connections: Names from the settings; empty means all of them.
@@ -95,6 +98,7 @@ def _one_connection(services: Services, name: str, day: date | None, found: Nigh
             found.wrong += _tried(name, "sweep", lambda: _swept(of))
             found.wrong += _tried(name, "webhook", lambda: renew(of))
             found.wrong += _tried(name, "reconciliation", lambda: _compared(of, day, found))
+            found.wrong += _tried(name, "purge", lambda: forget(of))
             found.alarms += [{"connection": name, **one} for one in alarms_of(of)]
     except SyncError as error:
         found.wrong.append(f"{name}: {error.message}")
@@ -160,3 +164,10 @@ def renew(of: Commerce) -> list[str]:
 def reconcile(of: Commerce, day: date) -> list[Outlet]:
     """Compare the sales of a day with the books."""
     return reconciling.reconcile(of, day)
+
+
+@task(name="purge", task_run_name="purge", cache_policy=NO_CACHE, persist_result=False)
+def forget(of: Commerce) -> list[str]:
+    """Forget webhooks and events that are long done, and what was said in tries of booked documents."""
+    purge(of, of.now() - timedelta(days=settings().commerce[of.name].keep_days), actor=actor())
+    return []

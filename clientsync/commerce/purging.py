@@ -19,7 +19,7 @@ from clientsync.database import writing
 
 
 def purge(of: Commerce, before: datetime, *, is_trial: bool = False, actor: str) -> dict[str, int]:
-    """Forget what is older than a moment; return how much went, or would go, by kind.
+    """Forget what is older than a moment; return how much went, or would go, by kind. It is noted when something went.
 
     Args:
         of: the connection.
@@ -53,7 +53,7 @@ def purge(of: Commerce, before: datetime, *, is_trial: bool = False, actor: str)
                 ("webhooks", INBOUND, webhooks), ("events", EVENTS, events), ("answers", attempts, said),
             )
         }  # fmt: skip
-        if not is_trial:
+        if any(found.values()) and not is_trial:
             connection.execute(delete(INBOUND).where(webhooks))
             connection.execute(delete(EVENTS).where(events))
             connection.execute(update(attempts).where(said).values(calls=[]))

@@ -12,6 +12,7 @@ from datetime import timedelta
 from clientsync.commerce.alarms import renew_webhook
 from clientsync.commerce.collecting import collect, sweep
 from clientsync.commerce.connected import Commerce
+from clientsync.commerce.purging import purge
 from clientsync.commerce.status import of_connection
 from clientsync.commerce.working import Worker
 from clientsync.config import CommerceSettings
@@ -99,7 +100,7 @@ class Served:
             self._stop.wait(min(1.0, self.configured.poll_seconds))
 
     def _daily(self) -> None:
-        """Renew the webhook and sweep once a day, whoever did it last; the next reading repeats what failed."""
+        """Renew the webhook, sweep and purge once a day, whoever did it last; the next reading repeats what failed."""
         with reading(self.of.engine) as connection:
             row = of_connection(connection, self.of)
         at = self.of.now()
@@ -107,6 +108,8 @@ class Served:
             self._tried("webhook renewal", lambda: renew_webhook(self.of))
         if row.swept_at is None or at - row.swept_at > SWEEP_AFTER:
             self._tried("sweep", lambda: sweep(self.of, days=self.configured.sweep_days))
+            before = at - timedelta(days=self.configured.keep_days)
+            self._tried("purge", lambda: purge(self.of, before, actor="the service"))
 
     def _tried(self, name: str, step: Callable[[], object]) -> None:
         """Do a step; what it fails of is told, and keeps no other from being done."""

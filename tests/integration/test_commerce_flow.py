@@ -13,8 +13,11 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from sqlalchemy import Engine, select
 
 from clientsync.commerce.deciding import KINDS
+from clientsync.commerce.intake import INBOUND
+from clientsync.database import open_engine, writing
 from deployments.stack import Stack
 from simulators.accurate import Books
 from simulators.accurate.settings import SIGNATURE_SECRET, TOKEN
@@ -120,6 +123,17 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield World(shop, books, stack)
 
 
+def _webhook(ledger: Engine, body: str, at: datetime) -> None:
+    """Put a webhook without events into the ledger."""
+    with writing(ledger) as connection:
+        connection.execute(
+            INBOUND.insert().values(
+                connection="toko", system="shop", received_at=at, headers={}, body=body.encode(), body_sha="",
+                is_verified=True, reason="",
+            )
+        )  # fmt: skip
+
+
 def test_the_form_offers_every_kind_of_mapping() -> None:
     from flows.commerce_sync import Kind
 
@@ -182,6 +196,11 @@ def test_what_fails_is_in_the_table_with_its_reason_goes_once_it_is_repaired_and
         assert at.table("commerce-status") == [{"": "Nothing."}]
         assert at.books.count("sales-invoice") == 3
 
+        # a webhook that is long done, and one that is not
+        ledger = open_engine(f"sqlite:///{tmp_path / 'home' / 'clientsync.db'}")
+        for name, age in (("long ago", 181), ("not long ago", 179)):
+            _webhook(ledger, name, datetime.now(UTC) - timedelta(days=age))
+
         # a sale that no webhook told of, and that the books do not take
         lost = at.sell(at.shop.add_product(name="Titipan Bude", at=NOON), minutes=20)
         ((state, said),) = at.flow("commerce_nightly(connections=[])")
@@ -196,6 +215,9 @@ def test_what_fails_is_in_the_table_with_its_reason_goes_once_it_is_repaired_and
             "KMG": "explained",
         }
         assert at.books.webhooks.ends_on.year < 9999
+        with ledger.connect() as connection:
+            assert connection.execute(select(INBOUND.c.body)).scalars().all() == [b"not long ago"]
+        ledger.dispose()
         assert any("has never sent a webhook" in row["alarm"] for row in at.table("commerce-alarms"))
 
         # a system that is away is told, and keeps no other step back

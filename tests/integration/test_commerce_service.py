@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import httpx
@@ -183,6 +183,26 @@ def test_a_webhook_that_is_not_renewed_is_told_and_keeps_no_sweep_from_being_mad
             "renewal" in served.failing["webhook renewal"] or "KeyError" in served.failing["webhook renewal"]
         )
         assert set(served.failing) == {"webhook renewal"}
+    finally:
+        served.stop()
+        world.engine.dispose()
+
+
+def test_the_service_forgets_once_a_day_what_is_long_done(tmp_path: Path) -> None:
+    world = file_world(tmp_path)
+    world.add("sale", "s1")
+    world.tell("1|sale|s1")
+    world.work()
+    world.at += timedelta(days=181)
+    (served,) = _served(world).values()
+    served.start()
+    try:
+        for _ in range(200):
+            if not world.events():
+                break
+            served._stop.wait(0.1)
+        assert world.events() == []
+        assert world.row("sale", "s1").state == "success"
     finally:
         served.stop()
         world.engine.dispose()

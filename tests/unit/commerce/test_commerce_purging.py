@@ -70,6 +70,13 @@ def test_a_webhook_that_comes_again_after_it_was_forgotten_changes_nothing() -> 
     assert deciding.refresh(world.of, [world.row("sale", "s1").doc_id], actor="sari") == 0
 
 
+def test_a_purge_that_finds_nothing_leaves_no_note() -> None:
+    world = _played()
+    assert set(purge(world.of, world.at - timedelta(days=365), actor="sari").values()) == {0}
+    with world.engine.connect() as connection:
+        assert connection.execute(select(store.CHOICES)).all() == []
+
+
 def test_who_let_it_be_forgotten_is_kept() -> None:
     world = _played()
     purge(world.of, world.at - timedelta(days=90), actor="sari")
