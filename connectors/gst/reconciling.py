@@ -150,7 +150,7 @@ class _Reader:
             periods=tuple(map(read, periods)),
             ledgers=tuple(self._ledgers()),
             returns=returns,
-            lacking_ledgers=self._lacking_register(outcomes, held),
+            lacking_ledgers=self._lacking_register(periods, outcomes, held),
         )
 
     def _is_quarterly(self, month: Period) -> bool:
@@ -409,11 +409,14 @@ class _Reader:
         return found
 
     def _lacking_register(
-        self, outcomes: dict[Place, Outcome | None], held: Mapping[Place, int]
+        self, periods: Iterable[Period], outcomes: dict[Place, Outcome | None], held: Mapping[Place, int]
     ) -> dict[str, str]:
+        """Return what the register lacks: it has a unit a year, so every year of the periods must have been read."""
         places = [place for place in outcomes if place[1] == "return_register"]
         whats = [what for place in places if (what := lacking(outcomes, place)) is not None]
         whats += [f"{held[place]} rows in quarantine" for place in places if held.get(place)]
+        years = {period.financial_year for period in periods} - {year for _, _, year in places}
+        whats += [f"the register of {year} was never asked" for year in sorted(years)]
         if not places:
             whats = ["never asked"]
         return {"return_register": whats[0]} if whats else {}

@@ -20,6 +20,8 @@ NET = "4(C)"
 CREDIT_OF_2B = ("4(A)(1)", "4(A)(3)", "4(A)(4)", "4(A)(5)")
 """Credit that 2B shows; import of services, 4(A)(2), never stands in it."""
 CREDIT_NOTES = "4(B)(2)"
+RECLAIMED = "4(D)(1)"
+"""Credit that was reversed before and is claimed again: of earlier statements, and in 4(A)(5) too."""
 COMPARED = ("3.1(a)", "3.1(b)", "3.1(d)", "3.1.1(i)", "4(A)(1)", "4(A)(3)", "4(A)(4)", "4(A)(5)", "4(B)(2)")
 NO_THRESHOLD_BEFORE = date(2022, 12, 26)
 
@@ -128,6 +130,7 @@ def claimed_against_statement(inputs: RegistrationInputs) -> Iterator[ReconRow]:
         if one.statement is None or one.filed is None:
             continue
         claimed = _sum(one.filed, CREDIT_OF_2B).plus(one.filed.get(CREDIT_NOTES, Taxes()), -1)
+        reclaimed = one.filed.get(RECLAIMED, Taxes()).total
         yield _intimated(
             inputs,
             one,
@@ -137,6 +140,9 @@ def claimed_against_statement(inputs: RegistrationInputs) -> Iterator[ReconRow]:
             codes=("CREDIT_AGREES", "CREDIT_DIFFERS", "DRC_01C"),
             words=("Credit claimed in GSTR-3B", "available in GSTR-2B"),
             action="Reverse what 2B does not give with interest, or explain it; answer DRC-01C in 7 days.",
+            besides=f"; {inr(reclaimed)} of the claim was reversed before and is reclaimed"
+            if reclaimed
+            else "",
         )
 
 

@@ -483,6 +483,14 @@ def register_read(engine: Engine, asked_at: datetime = MOMENT) -> None:
         )  # fmt: skip
 
 
+def test_a_year_of_which_no_register_was_asked_makes_the_returns_incomplete(engine: Engine) -> None:
+    read_all(engine, "032026", "102026")
+    register_read(engine)
+    one = found(engine, "G8")
+    assert one.state is State.INCOMPLETE
+    assert "return_register: the register of 2025-26 was never asked" in one.missing
+
+
 @pytest.mark.parametrize(("period", "codes"), [("112026", []), ("102026", ["NOT_FILED"])])
 def test_a_return_that_is_saved_and_not_filed_is_no_exception_of_its_payment(
     engine: Engine, period: str, codes: list[str]

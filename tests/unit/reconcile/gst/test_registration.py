@@ -127,6 +127,13 @@ def test_a_table_that_differs_from_the_portals_own_is_graded_by_who_loses(
 # --- G5 and G6 ------------------------------------------------------------------------------------------------------
 
 
+def test_credit_that_is_reclaimed_is_named_beside_the_difference() -> None:
+    reclaimed = {**filed(credit=Taxes(0, 95_00)), "4(D)(1)": Taxes(0, 5_00)}
+    (row,) = found("G6", replace(GOOD, filed=reclaimed)).exceptions
+    assert (row.code, row.difference_paise) == ("CREDIT_DIFFERS", 5_00)
+    assert row.why.endswith("Rs 5.00 of the claim was reversed before and is reclaimed.")
+
+
 def test_tax_under_the_wrong_head_pays_for_nothing() -> None:
     wrong = replace(GOOD, filed=filed(outward=Taxes(1_000_00, 0, 90_00, 90_00)))
     (row,) = found("G5", wrong).exceptions
