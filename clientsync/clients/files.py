@@ -97,7 +97,11 @@ def read_table(path: Path) -> ClientTable:
         InvalidInput: not there, no such file type, too large, no header with client_id and gstin or tan, or a
             column twice.
     """
-    return _table(path, lines_of(path))
+    return _table(path, tabular.lines_of(path, preferred=SHEET, named=_named))
+
+
+def _named(cells: Sequence[str]) -> int:
+    return sum(_plain(cell) in _BY_HEADER for cell in cells)
 
 
 def lines_of(path: Path) -> Iterable[tuple[int, Sequence[Any]]]:

@@ -7,7 +7,7 @@ rows of two taxpayers can never come together under one. Wrong rows are reported
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,7 @@ class _Merge:
             name: {number: one.client_id for one in self.stored.values() if (number := getattr(one, name))}
             for name in REGISTRATIONS
         }
-        self.group_folds = {name.casefold() for name in group_members(connection)}
+        self.spellings = _spellings(connection)
         units = connection.execute(select(_UNIT.c.client_id, _UNIT.c.connector).distinct())
         self.with_data = {(row.client_id, row.connector) for row in units}
 
@@ -136,7 +136,7 @@ class _Merge:
         id_rows: dict[str, int] = {}
         number_rows: dict[tuple[str, str], int] = {}
         asked_groups = {name.casefold() for row in rows for name in row.groups or ()}
-        for row in rows:
+        for row in map(self._as_spelled, rows):
             problem = (
                 self._clash_in_file(row, id_rows, number_rows)
                 or self._clash_of_names(row, asked_groups)
@@ -153,6 +153,16 @@ class _Merge:
             self._count(row)
         return good
 
+    def _as_spelled(self, row: ClientRow) -> ClientRow:
+        """Return a row with its groups as they are spelled already: capitals make no other group."""
+        if row.groups is None:
+            return row
+        known = self.spellings
+        names = (
+            name if name in known.values() else known.setdefault(name.casefold(), name) for name in row.groups
+        )
+        return replace(row, groups=tuple(dict.fromkeys(names)))
+
     def _clash_in_file(
         self, row: ClientRow, id_rows: Mapping[str, int], number_rows: Mapping[tuple[str, str], int]
     ) -> RowProblem | None:
@@ -166,7 +176,7 @@ class _Merge:
         return None
 
     def _clash_of_names(self, row: ClientRow, asked_groups: Collection[str]) -> RowProblem | None:
-        if row.client_id.casefold() in self.group_folds or row.client_id.casefold() in asked_groups:
+        if row.client_id.casefold() in self.spellings or row.client_id.casefold() in asked_groups:
             return RowProblem(row.row, "client_id", "a group has this name; a client needs another.")
         for name in row.groups or ():
             if name.casefold() in self.by_fold:
@@ -246,6 +256,11 @@ class _Merge:
                 set_groups(self.connection, row.client_id, row.groups or ())
 
 
+def _spellings(connection: Connection) -> dict[str, str]:
+    """Return the names of all groups by their names without capitals."""
+    return {name.casefold(): name for name in sorted(group_members(connection), reverse=True)}
+
+
 def _new_client(row: ClientRow) -> dict[str, Any]:
     moment = now()
     defaults: dict[str, Any] = {
@@ -285,11 +300,11 @@ def put_client(engine: Engine, cells: Mapping[str, Any], *, providers: Collectio
         UnknownClient: it should be there and is not.
         InvalidInput: it is there already, or a value cannot be used; the message lists every reason.
     """
-    client_id = str(cells.get("client_id", ""))
     checked = check_row(0, cells, valid_providers(providers))
     result = ClientImport()
     if not isinstance(checked, ClientRow):
         raise InvalidInput(_sentence(checked))
+    client_id = checked.client_id
     with writing(engine) as connection:
         known = connection.execute(select(_CLIENT.c.client_id).order_by(_CLIENT.c.client_id)).scalars().all()
         if is_new and client_id in known:
@@ -381,6 +396,8 @@ def add_to_group(engine: Engine, group: str, client_ids: Sequence[str]) -> int:
         known = _require(connection, client_ids)
         if name.casefold() in {client_id.casefold() for client_id in known}:
             raise InvalidInput(f"{name!r} is the id of a client; a group needs another name.")
+        if name not in group_members(connection):
+            name = _spellings(connection).get(name.casefold(), name)
         members = group_members(connection).get(name, set())
         new = [client_id for client_id in dict.fromkeys(client_ids) if client_id not in members]
         if new:

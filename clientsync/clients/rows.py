@@ -52,6 +52,10 @@ DEDUCTOR_CATEGORIES = "ASDEGHLNKMPTJBQF"
 """Category codes of deductors (prescribed formats of Forms 138, 140, 143 and 144, version 1.0)."""
 TDS_SOURCES = ("portal", "file")
 CLEAR = "-"
+SHEET_ERRORS = frozenset(
+    {"#N/A", "#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"}
+)
+"""What a spreadsheet shows where a formula failed."""
 FILE_PROVIDER = "file"
 FREQUENCIES = {
     "m": "M",
@@ -133,6 +137,8 @@ def check_row(row: int, cells: Mapping[str, Any], providers: Collection[str]) ->
     for column, read in _READERS.items():
         try:
             cell = text_of(cells.get(column))
+            if cell.upper() in SHEET_ERRORS:
+                raise _Refused(f"its formula failed in the spreadsheet ({cell.upper()}).")
             if column == "client_id" or cell:
                 values[column] = read(cells.get(column, ""), cell, providers)
         except _Refused as refused:
@@ -227,6 +233,8 @@ def _read_id(_: Any, text: str, __: Collection[str]) -> str:
 
 
 def _read_name(_: Any, text: str, __: Collection[str]) -> str:
+    if text == CLEAR:
+        raise _Refused("a client has a name; it cannot be cleared.")
     if len(text) > 200:
         raise _Refused("it is longer than 200 characters.")
     return text
@@ -339,7 +347,10 @@ def _read_source(_: Any, text: str, __: Collection[str]) -> str:
 def _read_groups(_: Any, text: str, __: Collection[str]) -> tuple[str, ...]:
     if text == CLEAR:
         return ()
-    return tuple(dict.fromkeys(check_group_name(part) for part in re.split(r"[;,]", text) if part.strip()))
+    names = tuple(dict.fromkeys(check_group_name(part) for part in re.split(r"[;,]", text) if part.strip()))
+    if not names:
+        raise _Refused(f"it names no group; a single {CLEAR} takes the client out of all.")
+    return names
 
 
 _READERS: dict[str, Callable[[Any, str, Collection[str]], Any]] = {

@@ -10,7 +10,7 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,12 @@ _OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 
 
 def lines_of(
-    path: Path, sheet: str = "", *, preferred: str = "", is_strict: bool = False
+    path: Path,
+    sheet: str = "",
+    *,
+    preferred: str = "",
+    is_strict: bool = False,
+    named: Callable[[Sequence[str]], int] | None = None,
 ) -> Iterable[tuple[int, Sequence[Any]]]:
     """Return (row number, cells) of a CSV or Excel file; of formulas the values that were saved with them.
 
@@ -33,6 +38,8 @@ def lines_of(
         sheet: of a workbook; empty: the preferred one when it is there, else the first.
         preferred: see ``sheet``.
         is_strict: of a CSV: a quote that is not closed, or is followed by more, is an error and not text.
+        named: of a CSV whose first row is its header: how many cells of a row name a column, to tell by it which sign
+            parts the cells; where none does, and without it, the signs of the first lines are counted.
 
     Raises:
         InvalidInput: not there, no such file type, no such sheet, or too large; while reading, a line that is no CSV
@@ -41,7 +48,7 @@ def lines_of(
     _require(path)
     if _is_workbook(path):
         return _excel_lines(path, sheet, preferred)
-    return _csv_lines(path, is_strict)
+    return _csv_lines(path, is_strict, named)
 
 
 def sheets_of(path: Path) -> tuple[str, ...]:
@@ -75,9 +82,12 @@ def _require(path: Path) -> None:
         raise InvalidInput(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB, too large for a list.")
 
 
-def _csv_lines(path: Path, is_strict: bool) -> Iterator[tuple[int, Sequence[Any]]]:
+def _csv_lines(
+    path: Path, is_strict: bool, named: Callable[[Sequence[str]], int] | None
+) -> Iterator[tuple[int, Sequence[Any]]]:
     text = _decoded(path.read_bytes())
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=is_strict)
+    delimiter = (_delimiter_of_header(text, named) if named else "") or _delimiter(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=is_strict)
     started = 1
     while True:
         try:
@@ -90,6 +100,14 @@ def _csv_lines(path: Path, is_strict: bool) -> Iterator[tuple[int, Sequence[Any]
             ) from None
         yield started, cells
         started = reader.line_num + 1
+
+
+def _delimiter_of_header(text: str, named: Callable[[Sequence[str]], int]) -> str:
+    """Return the sign that parts the first line into most names of columns; empty when it names none."""
+    first = next((line for line in text[:100_000].splitlines() if line.strip()), "")
+    names = {sign: named(first.replace('"', "").split(sign)) for sign in _DELIMITERS}
+    best = max(_DELIMITERS, key=names.__getitem__)
+    return best if names[best] else ""
 
 
 def _delimiter(text: str) -> str:
@@ -152,6 +170,8 @@ def _excel_lines(path: Path, wanted: str, preferred: str) -> Iterator[tuple[int,
             width = max(width, len(cells))
             yield number, (*cells, *(None for _ in range(width - len(cells))))
     except (SyntaxError, zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError) as error:
-        raise InvalidInput(f"{path.name} is damaged ({type(error).__name__}). Save it again in Excel.") from None
+        raise InvalidInput(
+            f"{path.name} is damaged ({type(error).__name__}). Save it again in Excel."
+        ) from None
     finally:
         book.close()

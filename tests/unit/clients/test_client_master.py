@@ -27,6 +27,7 @@ from clientsync.clients.master import (
 from clientsync.clients.rows import COLUMNS, ClientRow, check_row, misplaced, read_date
 from clientsync.clients.selection import (
     ALL_CLIENTS,
+    group_members,
     group_names,
     groups_of_clients,
     list_clients,
@@ -162,6 +163,57 @@ def test_a_group_and_a_client_never_have_the_same_name(engine: Engine, tmp_path:
     assert reasons(result) == [(3, "client_id")]
     result = load(engine, tmp_path, [good(3, groups="c0001")])
     assert reasons(result) == [(2, "groups")]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["client_id,name,gstin,groups", "C1,One,{},a;b;c;d;e;f"],
+        ["client_id;name;gstin", "C1;One, Two, Three, Four and Sons;{}"],
+        ["client_id|name|gstin", "C1|One;Two;Three;Four, Five, Six|{}"],
+    ],
+)
+def test_the_header_tells_which_sign_parts_the_cells(
+    engine: Engine, tmp_path: Path, lines: list[str]
+) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("\r\n".join(lines).format(gstin_of(1)), encoding="utf-8")
+    assert import_clients(engine, path, providers=PROVIDERS).added == ["C1"]
+
+
+def test_a_group_is_one_however_its_capitals_are_written(engine: Engine, tmp_path: Path) -> None:
+    load(engine, tmp_path, [good(1, groups="North"), good(2, groups="north;NORTH"), good(3)])
+    put_client(engine, {"client_id": "C0003", "groups": "NORTH"}, providers=PROVIDERS, is_new=False)
+    load(engine, tmp_path, [good(4)])
+    assert add_to_group(engine, "nORTH", ["C0004", "C0001"]) == 1
+    with reading(engine) as connection:
+        assert group_members(connection) == {"North": {"C0001", "C0002", "C0003", "C0004"}}
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [("name", "#N/A"), ("portal_username", "#REF!"), ("groups", "#Value!"), ("name", "-"), ("groups", " ; ")],
+)
+def test_a_cell_that_says_nothing_changes_nothing(
+    engine: Engine, tmp_path: Path, column: str, cell: str
+) -> None:
+    load(engine, tmp_path, [good(1, groups="North")])
+    assert reasons(load(engine, tmp_path, [{"client_id": "C0001", column: cell}])) == [(2, column)]
+    client = stored(engine)["C0001"]
+    assert (client.name, client.portal_username) == ("Client 1", "user1")
+    with reading(engine) as connection:
+        assert group_members(connection) == {"North": {"C0001"}}
+
+
+def test_an_id_with_blanks_around_it_is_not_added_over_the_client_that_has_it(
+    engine: Engine, tmp_path: Path
+) -> None:
+    load(engine, tmp_path, [good(1)])
+    with pytest.raises(InvalidInput, match="is there already"):
+        put_client(
+            engine, good(1, client_id=" C0001 ", name="Somebody else"), providers=PROVIDERS, is_new=True
+        )
+    assert put_client(engine, {"client_id": "C0001 ", "name": "Renamed"}, providers=PROVIDERS, is_new=False)
 
 
 @pytest.mark.parametrize(
