@@ -217,7 +217,7 @@ def documents_of(row: Row, options: Options, hours: int) -> list[Received]:
         reference=need_text(row, _ORDER, "order_reference"),
         sold_at=need_moment(row, _ORDER, "order_date", hours),
         closed_at=moment(row, _ORDER, "closed_date", hours),
-        outlet=_outlet(row),
+        outlet=outlet_of(row) or need_text(row, _ORDER, "outlet_code"),
         customer_id=id_text(row, "customer_id"),
         lines=tuple(Line.of(one) for one in rows_in(row, _ORDER, "order_details")),
         total=need_amount(row, _ORDER, "total_amount"),
@@ -275,9 +275,9 @@ def _is_cancelled(row: Row) -> bool:
     return moment(row, _ORDER, "cancel_date", 0) is not None
 
 
-def _outlet(row: Row) -> str:
-    found = text(row, "outlet_code", "channel_detail", "channel")
-    return found or need_text(row, _ORDER, "outlet_code")
+def outlet_of(row: Row) -> str:
+    """Return the outlet of an order: its code; without one the detail of its channel, or the channel; else empty."""
+    return text(row, "outlet_code", "channel_detail", "channel")
 
 
 def _sale(order: Order, paid: list[Received]) -> Received:

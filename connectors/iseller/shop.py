@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from connectors.iseller.fields import (
     decimal_text,
     filter_moment,
     hours_of,
+    id_text,
     moment,
     need_amount,
     need_moment,
@@ -170,10 +171,11 @@ class Iseller:
         return []
 
     def day_totals(self, day: date) -> list[DayTotal]:
-        """Return the shop's own totals of a day, one for each of its active outlets.
+        """Return the shop's own totals of a day, by outlet as the ledger names it.
 
-        ``GetOrderSummary`` tells a total per day and neither outlet nor number, so it is asked once per outlet, and
-        the sales are counted in ``GetOrders``.
+        ``GetOrderSummary`` tells a total per day and neither outlet nor number, so it is asked once for each active
+        outlet, and the sales are counted in ``GetOrders``. Sales of no active outlet, as those of a web shop or of an
+        outlet that was closed since, are summed up there, too.
 
         Raises:
             SourceError: the shop did not answer.
@@ -184,10 +186,10 @@ class Iseller:
             "created_after": f"{day.isoformat()}T00:00:00",
             "created_before": f"{day.isoformat()}T23:59:59",
         }
-        sold: dict[str, str] = {}
+        sold: dict[str, Row] = {}
         for rows in self._calls.pages(_ORDERS, {**asked, "sort": "CreatedDate", "sort_direction": "ASC"}):
-            sold |= {text(row, "order_id"): text(row, "outlet_code") for row in rows if orders.is_sold(row)}
-        counts = Counter(sold.values())
+            sold |= {text(row, "order_id"): row for row in rows if orders.is_sold(row)}
+        counts = Counter(orders.outlet_of(row) for row in sold.values())
         totals = []
         for info in rows_of(self._calls.ask(f"{_V2}/GetStoreInfo", {}), "GetStoreInfo", ("store_info",)):
             for outlet in rows_of(info, "GetStoreInfo", ("active_outlets",)):
@@ -196,8 +198,23 @@ class Iseller:
                 answer = self._calls.ask(f"{_V2}/GetOrderSummary", sent)
                 rows = rows_of(answer, "GetOrderSummary", ("order_summaries", "order_summary"))
                 parts = [need_amount(row, "order summary", "total_amount") for row in rows]
-                totals.append(DayTotal(code, counts[code], decimal_text(sum(parts, Decimal(0)))))
-        return totals
+                named_otherwise = [
+                    row
+                    for row in sold.values()
+                    if id_text(row, "outlet_id") == sent["outlet_id"] and orders.outlet_of(row) != code
+                ]
+                total = sum(parts, Decimal(0)) - _sum_of(named_otherwise)
+                totals.append(DayTotal(code, counts[code], decimal_text(total)))
+        asked_for = {one.outlet for one in totals}
+        return totals + [
+            DayTotal(
+                name,
+                count,
+                decimal_text(_sum_of(row for row in sold.values() if orders.outlet_of(row) == name)),
+            )
+            for name, count in counts.items()
+            if name not in asked_for
+        ]
 
     def _of_orders(self) -> dict[str, str]:
         sent = {"includes": self._options.includes}
@@ -325,6 +342,10 @@ class Iseller:
             if found:
                 return found
         return []
+
+
+def _sum_of(sold: Iterable[Row]) -> Decimal:
+    return sum((need_amount(row, "order", "total_amount") for row in sold), Decimal(0))
 
 
 def _newest(

@@ -18,7 +18,7 @@ from clientsync.commerce.timing import JAKARTA
 from simulators.accurate import Books
 from simulators.http import Request, Response
 from simulators.iseller import rendering
-from simulators.iseller.records import Order, Paid
+from simulators.iseller.records import Order, Outlet, Paid
 from simulators.iseller.shop import Shop
 from tests.support.commerce_real import Clock, RealCommerce, mappings_of, real_commerce, small_shop
 
@@ -797,6 +797,21 @@ def test_a_day_that_is_booked_agrees_in_every_outlet(world: RealCommerce, clock:
     assert {one.state for one in found} == {"agrees"}
     assert sum(one.booked_count for one in found) == 20
     assert {one.difference for one in found} == {Decimal(0)}
+
+
+def test_a_day_of_a_web_shop_without_an_outlet_agrees_and_names_the_sale_that_no_webhook_told(
+    world: RealCommerce, clock: Clock
+) -> None:
+    web = Outlet("", "", "", "")
+    for product in goods(world.shop, 2):
+        world.shop.orders[world.shop.sell(lines=[(product, 1)], channel="web")].outlet = web
+    world.sync()
+    (row,) = (one for one in reconciling.reconcile(world.of, today(clock)) if one.name == "web")
+    assert (row.state, row.shop_count, row.booked_count) == ("agrees", 2, 2)
+    last = world.shop.sell(lines=[(goods(world.shop)[0], 1)], channel="web")
+    world.shop.orders[last].outlet = web
+    (row,) = (one for one in reconciling.reconcile(world.of, today(clock)) if one.name == "web")
+    assert (row.state, [one.number for one in row.differences]) == ("explained", [reconciling.UNSEEN])
 
 
 @pytest.mark.parametrize("act", ["refund", "void"])

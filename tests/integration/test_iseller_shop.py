@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -40,6 +41,7 @@ from connectors.iseller import open_shop
 from connectors.iseller.session import NAME
 from simulators import http as sockets
 from simulators.iseller.control import Controlled
+from simulators.iseller.records import Outlet
 from simulators.iseller.shop import START
 from simulators.iseller.shop import Shop as Simulated
 
@@ -444,6 +446,26 @@ def test_the_totals_of_a_day_are_those_of_the_shop_by_outlet_and_local_day(world
     assert Decimal(totals["KMG"].total) == sum(world.shop.orders[one].total for one in counted)
     assert totals["GI"].count == 1
     assert (totals["BDG"].count, totals["BDG"].total) == (0, "0")
+
+
+@pytest.mark.parametrize("knows_outlet", [True, False])
+def test_sales_of_a_web_shop_without_an_outlet_are_totalled_under_their_channel(
+    world: World, *, knows_outlet: bool
+) -> None:
+    noon = datetime(2026, 3, 4, 12, tzinfo=JAKARTA)
+    kept = world.shop.sell(outlet="KMG", at=noon)
+    web = [world.shop.sell(outlet="KMG", channel="web", at=noon) for _ in range(2)]
+    gone = world.shop.sell(outlet="GI", at=noon)
+    for one in web:
+        order = world.shop.orders[one]
+        order.outlet = replace(order.outlet, code="") if knows_outlet else Outlet("", "", "", "")
+        order.channel_detail = "tokopedia"
+    world.shop.orders[gone].outlet = Outlet("closed", "OLD", "Toko Lama", "")
+    totals = {one.outlet: one for one in world.open().day_totals(date(2026, 3, 4))}
+    for outlet, ids in (("KMG", [kept]), ("tokopedia", web), ("OLD", [gone]), ("BDG", [])):
+        assert totals[outlet].count == len(ids)
+        assert Decimal(totals[outlet].total) == sum(world.shop.orders[one].total for one in ids)
+    assert set(totals) == {"KMG", "GI", "BDG", "tokopedia", "OLD"}
 
 
 def test_a_webhook_of_the_shop_is_genuine_and_names_the_sale(world: World) -> None:
