@@ -25,7 +25,7 @@ from clientsync.reports.firm_workbook import KINDS, next_step, write_firm_csv, w
 from clientsync.reports.matches import Candidate, MatchLine
 from clientsync.reports.reconciliations import ReconLine, ReconState
 from clientsync.reports.sheets import SheetColumn
-from clientsync.reports.worklists import Worklist
+from clientsync.reports.worklists import Worklist, joined
 from tests.support.gstins import gstin_of
 from tests.support.hostile import HOSTILE
 
@@ -312,3 +312,13 @@ def test_a_firm_with_very_much_to_say_still_fits_on_one_page(tmp_path: Path) -> 
 def test_a_page_of_another_kind_is_refused_with_those_that_can_be(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"\.html or \.pdf"):
         write_page(report(), tmp_path / "p.doc")
+
+
+def test_what_is_most_urgent_of_several_portals_stands_first() -> None:
+    columns = tuple(SheetColumn(name) for name in ("client", "issued", "answer until"))
+    gst = [("C1", date(2026, 11, 1), date(2026, 11, 20)), ("C2", date(2026, 11, 25), None)]
+    tds = [("C3", date(2026, 10, 1), date(2026, 11, 10)), ("C3", date(2026, 10, 1), date(2026, 12, 1))]
+    lists = [Worklist("Notices due", "what", columns, tuple(rows), 1) for rows in (gst, tds)]
+    (one,) = joined(lists)
+    assert one.rows == (tds[0], *gst, tds[1])
+    assert one.urgent == 2
