@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ from clientsync.warehouse.revise import differences, revise
 from clientsync.warehouse.schema import columns_of, target_metadata
 from clientsync.warehouse.views import table_views
 from tests.support.demo_warehouse import INVOICES, TABLES, House, answer, invoice
+
+VIEWS_AS_OF = ("0009.4", "dd350f3662af11d3")
+"""State of a database, and the digest of the views that it has."""
 
 
 @contextmanager
@@ -41,6 +45,21 @@ def test_migrations_and_specs_agree(database_url: str) -> None:
         "The specs and the migrations disagree. Run: python -m clientsync.warehouse.revise 'what changed'. "
         f"First difference: {found[0]}"
     )
+
+
+def test_views_that_change_without_a_migration_reach_databases_that_are_there(sqlite_url: str) -> None:
+    engine = open_engine(sqlite_url)
+    upgrade(engine)
+    named = text(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'view' AND name <> 'v_warehouse' ORDER BY 1"
+    )
+    with reading(engine) as connection:
+        views = "\n".join(f"{row.name}: {' '.join(row.sql.split())}" for row in connection.execute(named))
+        state = connection.execute(text("SELECT state FROM v_warehouse")).scalar_one()
+    engine.dispose()
+    found = (state, sha256(views.encode()).hexdigest()[:16])
+    assert found[1] == VIEWS_AS_OF[1] or state != VIEWS_AS_OF[0], "Raise VIEWS_VERSION: views have changed."
+    assert found == VIEWS_AS_OF, f"Write {found} into VIEWS_AS_OF."
 
 
 def test_a_database_at_head_costs_two_statements(sqlite_url: str) -> None:
