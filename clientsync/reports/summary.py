@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import RenderableType
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, exists, func, select
 
 from clientsync.clock import now
 from clientsync.database import reading
@@ -98,7 +98,7 @@ class RunSummary:
 
     Attributes:
         modules: a row per module, in the order planned.
-        exceptions, warnings: lines of the exception report.
+        exceptions, warnings: lines of the exception report, but for those about units that have not ended.
         clients: clients in the run.
         next_try_at: the earliest moment at which something is tried again.
         left_out: clients that were chosen and about whom nothing was asked, each with the reason.
@@ -179,6 +179,10 @@ def read_summary(engine: Engine, run_id: str) -> RunSummary:
                 .group_by(_EXCEPTION.c.is_warning)
             )
         }
+        said = exists().where(_EXCEPTION.c.unit_id == _UNIT.c.unit_id, _EXCEPTION.c.is_warning.is_(False))
+        silent = connection.execute(
+            select(func.count()).where(_UNIT.c.run_id == run_id, _UNIT.c.outcome.not_in(DONE), ~said)
+        ).scalar_one()
         modules = _modules(connection, run_id)
     ended = run["ended_at"] or (now() if run["state"] == "running" else run["started_at"])
     return RunSummary(
@@ -192,7 +196,7 @@ def read_summary(engine: Engine, run_id: str) -> RunSummary:
         seconds=max(0.0, (ended - run["started_at"]).total_seconds()),
         clients=int(clients),
         modules=modules,
-        exceptions=raised.get(False, 0),
+        exceptions=raised.get(False, 0) + int(silent),
         warnings=raised.get(True, 0),
         next_try_at=next_try_at,
         left_out=tuple(sorted((run["selection"] or {}).get(LEFT_OUT, {}).items())),
