@@ -164,15 +164,17 @@ def documents(
     Example: clientsync reconcile documents C0001 --reconciliations 2B-BOOKS --period 102026
     """
     from clientsync.periods import Period
-    from clientsync.reports.matches import read_matches
+    from clientsync.reports.matches import read_document_states, read_matches
 
     month = str(Period.parse(period)) if period else ""
+    names = _names(many(reconciliations))
     with open_services() as services:
         client_id = _client(services.engine, client)
+        states = read_document_states(services.engine, names, (client_id,))
         lines = list(
             read_matches(
                 services.engine,
-                _names(many(reconciliations)),
+                names,
                 (client_id,),
                 run_id=run,
                 period=month,
@@ -183,10 +185,22 @@ def documents(
     if as_json:
         put_json([_line_json(line) for line in lines])
         return
-    _put_documents(lines)
+    nothing = "No documents wait for a person; --all shows every document."
+    if run or every or status:
+        nothing = "There are no such documents."
+    if not states:
+        nothing = _never_compared(client_id)
+    _put_documents(lines, nothing)
+    for one in states:
+        if one.missing and not run:
+            say(f"{one.recon} is incomplete: {', '.join(one.missing)}")
 
 
-def _put_documents(lines: list[MatchLine]) -> None:
+def _never_compared(client_id: str) -> str:
+    return f"Its documents were never compared: clientsync reconcile gst --clients {client_id}"
+
+
+def _put_documents(lines: list[MatchLine], nothing: str) -> None:
     from clientsync.reports.matches import STATUS_WORDS
 
     put_table(
@@ -219,7 +233,7 @@ def _put_documents(lines: list[MatchLine]) -> None:
             )
             for line in lines[:SHOWN_DOCUMENTS]
         ],
-        none="No documents wait for a person; --all shows every document.",
+        none=nothing,
     )
     if len(lines) > SHOWN_DOCUMENTS:
         put(f"… {len(lines) - SHOWN_DOCUMENTS} more: narrow with --period and --status, or use --json.")
@@ -251,6 +265,7 @@ def changes(
     from sqlalchemy import column, select, table
 
     from clientsync.database import reading
+    from clientsync.reports.matches import read_document_states
 
     names = (
         "change",
@@ -271,6 +286,7 @@ def changes(
             statement = statement.where(view.c.recon.in_(wanted))
         with reading(services.engine) as connection:
             rows = [dict(row) for row in connection.execute(statement).mappings()]
+        states = read_document_states(services.engine, wanted, (client_id,))
     rows.sort(
         key=lambda row: (row["recon"], row["period"][2:], row["period"], row["change"], row["left_number"])
     )
@@ -278,7 +294,8 @@ def changes(
         put_json(rows)
         return
     head = ["change", "rec.", "month", "status", "books", "portal", "tax difference", "why"]
-    put_table(head, [tuple(row.values()) for row in rows], none="Nothing changed with the newest run.")
+    nothing = "Nothing changed with the newest run." if states else _never_compared(client_id)
+    put_table(head, [tuple(row.values()) for row in rows], none=nothing)
 
 
 def accept(client: Client, recon: Recon, ids: Matches, reason: Reason = "", by: By = "") -> None:

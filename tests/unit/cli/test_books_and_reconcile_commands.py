@@ -181,3 +181,15 @@ def test_two_files_of_one_month_are_joined(run: Any, tmp_path: Path) -> None:
     run("books", "import", str(first), str(second), "--client", "C1", "--register", "purchases")
     text = run("books", "import", str(first), str(second), "--client", "C1", "--register", "purchases")
     assert "unchanged" in text
+
+
+def test_a_client_that_was_never_compared_is_not_said_to_have_nothing_open(run: Any, tmp_path: Path) -> None:
+    for command in ("documents", "changes"):
+        text = run("reconcile", command, "C1")
+        assert "were never compared: clientsync reconcile gst --clients C1" in text.replace("\n", " ")
+    run("books", "import", str(register(tmp_path, line())), "--client", "C1", "--register", "purchases")
+    run("reconcile", "gst", code=3)
+    text = run("reconcile", "documents", "C1", "--reconciliations", "2B-BOOKS", "--period", "012026")
+    assert "No documents wait for a person" in text
+    assert "2B-BOOKS is incomplete" in text
+    assert "no such documents" in run("reconcile", "documents", "C1", "--status", "linked")
