@@ -15,12 +15,13 @@ from sqlalchemy import Connection, or_, select
 
 from clientsync.commerce import reasons, store
 from clientsync.commerce.connected import Commerce
+from clientsync.commerce.counting import waited_for
 from clientsync.commerce.documents import DONE, State, title_of
 from clientsync.commerce.judging import JUDGED
 from clientsync.commerce.scheduling import time_anew
 from clientsync.commerce.taking_in import BY_HAND, repaired
 from clientsync.commerce.timing import SalesMode, SyncMode, hours_of
-from clientsync.commerce.verdicts import PUT_OFF, earlier_stock, rejudge
+from clientsync.commerce.verdicts import PUT_OFF, rejudge
 from clientsync.database import among, writing
 from clientsync.errors import InvalidInput, UnknownName
 
@@ -147,7 +148,7 @@ def _with_ancestors(connection: Connection, name: str, ids: Collection[int]) -> 
         roots = connection.execute(
             select(docs.c.root_id).where(among(connection, docs.c.doc_id, new), docs.c.root_id.is_not(None))
         ).scalars()
-        stock = {row[1] for row in connection.execute(earlier_stock(connection, name, new))}
+        stock = {need for _, need in waited_for(connection, name, new)}
         new = (set(above) | set(roots) | stock) - found
         found |= new
     return found
@@ -294,7 +295,12 @@ def set_mappings(of: Commerce, values: Mapping[tuple[str, str], str], *, actor: 
         store.put_maps(connection, of.name, values, at)
         for (kind, key), value in values.items():
             store.note_choice(connection, of.name, at, actor, "map", f"{kind} {key} = {value or 'none'}")
-        return try_repaired(connection, of.name, mode, at)
+        tried = try_repaired(connection, of.name, mode, at)
+        if any(
+            kind == "outlet" for kind, _ in values
+        ):  # other outlets are one warehouse now, so counts wait for others
+            rejudge(connection, of.name, None, mode, at)
+        return tried
 
 
 def try_repaired(connection: Connection, name: str, mode: SyncMode, at: datetime) -> int:

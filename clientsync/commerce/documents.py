@@ -61,6 +61,7 @@ class DocumentType:
         timed: which sync mode says when.
         is_stock: moves stock, so documents of one warehouse are sent one after another.
         has_parts: its source may give one document as several, see ``PART``.
+        sells: takes goods out of an outlet or back into it, in no order, so a count of them waits for it.
         counts_stock: sets stock to what was counted, so it waits for every earlier document of the same goods.
     """
 
@@ -70,6 +71,7 @@ class DocumentType:
     direction: Direction = "out"
     timed: Timed = "now"
     is_stock: bool = False
+    sells: bool = False
     counts_stock: bool = False
     has_parts: bool = False
 
@@ -79,9 +81,9 @@ TYPES: dict[str, DocumentType] = {
     for one in (
         DocumentType("item", "item", 0),
         DocumentType("customer", "customer", 1),
-        DocumentType("sale", "sale", 2, timed="sales"),
+        DocumentType("sale", "sale", 2, timed="sales", sells=True),
         DocumentType("payment", "payment", 3, timed="sales"),
-        DocumentType("sale_return", "return", 4, timed="sales"),
+        DocumentType("sale_return", "return", 4, timed="sales", sells=True),
         DocumentType("money_back", "money back", 4, timed="sales"),
         DocumentType("transfer_out", "transfer-out", 5, timed="transfers", is_stock=True),
         DocumentType("transfer_in", "transfer-in", 6, timed="transfers", is_stock=True),
@@ -102,6 +104,7 @@ def whole_of(key: Key) -> str:
 
 
 STOCK_TYPES = tuple(one.name for one in TYPES.values() if one.is_stock)
+SELLING_TYPES = tuple(one.name for one in TYPES.values() if one.sells)
 COUNTING_TYPES = tuple(one.name for one in TYPES.values() if one.counts_stock)
 
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Text, cast, delete, insert, or_, select, update
 
 from clientsync.commerce import reasons
+from clientsync.commerce.counting import counts_after, open_counts
 from clientsync.commerce.documents import PART, TYPES, Fact, Key, Received, Shift, State, whole_of
 from clientsync.commerce.judging import JUDGED
 from clientsync.commerce.scheduling import shifts_of
@@ -26,7 +27,6 @@ from clientsync.commerce.store import (
     upserting,
 )
 from clientsync.commerce.timing import SyncMode, eligible
-from clientsync.commerce.verdicts import counts_after
 from clientsync.database import among
 
 _OPEN = frozenset({*JUDGED, State.FAILED})
@@ -130,6 +130,8 @@ def take_in(
     moved = [wanted[key] for key in fresh if TYPES[key.type].is_stock]
     if moved:  # counts that wait for what is written over now
         changed |= counts_after(connection, name, moved)
+    if left := {there[key].lane for key in fresh if TYPES[key.type].sells and key in there}:
+        changed |= open_counts(connection, name, left)
     _write_stock(connection, name, fresh, wanted)
     changed |= try_belonging_again(
         connection, back, State.SUPERSEDED, at

@@ -6,20 +6,19 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, select, tuple_, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from clientsync.commerce import reasons
-from clientsync.commerce.documents import COUNTING_TYPES, DONE, STOCK_TYPES, State, title_of
+from clientsync.commerce.counting import counts_after, open_counts, waited_for
+from clientsync.commerce.documents import COUNTING_TYPES, DONE, SELLING_TYPES, STOCK_TYPES, State, title_of
 from clientsync.commerce.judging import JUDGED, Standing, Verdict, judge
 from clientsync.commerce.reasons import Reason
-from clientsync.commerce.store import DOCS, NEEDS, STOCK, age_of
+from clientsync.commerce.store import DOCS, NEEDS, age_of
 from clientsync.commerce.timing import SyncMode
 from clientsync.database import among
 
 PUT_OFF = ("throttled", "not_reached")
 """Reasons of a document that may be sent and is tried again later."""
-_MOVED, _COUNTED = STOCK.alias("moved"), STOCK.alias("counted")
-_COUNT, _DOC = DOCS.alias("count"), DOCS.alias("doc")
 _STANDING = (
     DOCS.c.doc_id, DOCS.c.type, DOCS.c.type_rank, DOCS.c.source_id, DOCS.c.number, DOCS.c.occurred_at, DOCS.c.state,
     DOCS.c.reason_code, DOCS.c.reason, DOCS.c.blocker_id, DOCS.c.root_id, DOCS.c.eligible_at, DOCS.c.lane,
@@ -77,35 +76,10 @@ def _to_judge(connection: Connection, name: str, ids: Collection[int] | None) ->
         )
         if moving:
             waiting |= counts_after(connection, name, moving)
+        if lanes := {row.lane for row in rows if row.type in SELLING_TYPES}:
+            waiting |= open_counts(connection, name, lanes)
         new = waiting - seen
     return found
-
-
-def counts_after(connection: Connection, name: str, ids: Collection[int]) -> set[int]:
-    """Return stock counts that are not done, of goods that some documents move before them."""
-    return set(
-        connection.execute(
-            select(_COUNTED.c.doc_id)
-            .distinct()
-            .select_from(_MOVED)
-            .join(
-                _COUNTED,
-                and_(
-                    _COUNTED.c.connection == _MOVED.c.connection,
-                    _COUNTED.c.lane == _MOVED.c.lane,
-                    _COUNTED.c.sku == _MOVED.c.sku,
-                    _COUNTED.c.doc_id != _MOVED.c.doc_id,
-                ),
-            )
-            .join(_DOC, _DOC.c.doc_id == _COUNTED.c.doc_id)
-            .where(
-                _MOVED.c.connection == name,
-                among(connection, _MOVED.c.doc_id, ids),
-                _DOC.c.type.in_(COUNTING_TYPES),
-                _DOC.c.state.in_(JUDGED),
-            )
-        ).scalars()
-    )
 
 
 def _edges(connection: Connection, name: str, rows: Mapping[int, Any]) -> dict[int, list[int]]:
@@ -114,37 +88,9 @@ def _edges(connection: Connection, name: str, rows: Mapping[int, Any]) -> dict[i
         edges.setdefault(row.doc_id, []).append(row.need_id)
     counts = [one for one, row in rows.items() if row.type in COUNTING_TYPES]
     if counts:
-        for doc_id, need_id in connection.execute(earlier_stock(connection, name, counts)):
+        for doc_id, need_id in waited_for(connection, name, counts):
             edges.setdefault(doc_id, []).append(need_id)
     return edges
-
-
-def earlier_stock(connection: Connection, name: str, counts: Collection[int]) -> Select[Any]:
-    """Select (count, document) for every earlier stock document of the same goods that is not done."""
-    return (
-        select(_COUNTED.c.doc_id, _MOVED.c.doc_id)
-        .distinct()
-        .select_from(_COUNTED)
-        .join(
-            _MOVED,
-            and_(
-                _MOVED.c.connection == _COUNTED.c.connection,
-                _MOVED.c.lane == _COUNTED.c.lane,
-                _MOVED.c.sku == _COUNTED.c.sku,
-                _MOVED.c.doc_id != _COUNTED.c.doc_id,
-            ),
-        )
-        .join(_COUNT, _COUNT.c.doc_id == _COUNTED.c.doc_id)
-        .join(_DOC, _DOC.c.doc_id == _MOVED.c.doc_id)
-        .where(
-            _COUNTED.c.connection == name,
-            _COUNT.c.type.in_(COUNTING_TYPES),
-            among(connection, _COUNTED.c.doc_id, counts),
-            _DOC.c.state.not_in(DONE),
-            tuple_(_DOC.c.occurred_at, _DOC.c.type_rank, _DOC.c.source_id)
-            < tuple_(_COUNT.c.occurred_at, _COUNT.c.type_rank, _COUNT.c.source_id),
-        )
-    )
 
 
 def _standing(row: Any, needs: tuple[int, ...], mode: SyncMode) -> Standing:

@@ -770,6 +770,26 @@ def test_scheduled_transfers_wait_while_sales_and_purchases_go_at_once(
     assert books.stock.on_hand("Gudang Utama", "SKU-001") == 5
 
 
+def test_a_count_is_booked_after_the_sales_of_before_it_that_wait_for_their_hour(
+    world: RealCommerce, clock: Clock
+) -> None:
+    shop, books = world.shop, world.books
+    deciding.change_mode(world.of, ModeChange(sales="scheduled", sales_at=["21:00"]), actor="sari")
+    product = goods(shop)[0]
+    sold = shop.sell(outlet="KMG", lines=[(product, 3)])
+    clock.forward(minutes=5)
+    shop.opname("KMG", [(product, 40)])
+    world.sync()
+    count = world.one("stock_count")
+    assert count["reason"] == (
+        f"waits for sale {shop.orders[sold].reference}, not synchronised yet: scheduled for 21:00 on 02 Mar"
+    )
+    clock.to(21)
+    world.work()
+    assert world.is_all_booked()
+    assert books.stock.on_hand("Gudang Utama", shop.products[product].sku) == 40
+
+
 def receipt(number: str, *lines: tuple[str, int], warehouse: str = "Gudang Utama") -> dict[str, Any]:
     """A goods receipt as somebody enters it in Accurate."""
     return {

@@ -306,7 +306,7 @@ def _operated(seed: int) -> None:
     world = random_graph(dice, dice.randrange(2, 12))
     for number in range(dice.randrange(3)):
         lines = [{"sku": f"G{dice.randrange(2)}", "quantity": "1"}]
-        for type_name in ("transfer_out", "stock_count"):
+        for type_name in ("transfer_out", "sale", "stock_count"):
             world.add(type_name, f"{type_name}{number}", at=dice.randrange(600), lane="A", lines=lines)
     operate(world, dice)
 
@@ -349,7 +349,10 @@ def test_a_count_waits_for_earlier_documents_of_its_goods_in_its_warehouse_and_f
         "no sku": {"at": 4, "lane": "A", "lines": [{"sku": ""}]},
     }.items():
         world.add("transfer_out", name, is_broken=True, **more)  # type: ignore[arg-type]
-    world.add("sale", "a sale", at=5, lane="A", lines=goods, is_broken=True)
+    world.add("payment", "a payment", at=5, lane="A", lines=goods, is_broken=True)
+    world.add("sale", "a later sale", at=11, lane="A", lines=goods, is_broken=True)
+    world.add("sale", "a sale elsewhere", at=5, lane="B", lines=goods, is_broken=True)
+    world.add("sale", "a sale of other goods", at=5, lane="A", lines=[{"sku": "G2"}], is_broken=True)
     world.add("stock_count", "count", at=10, lane="A", lines=goods)
     world.arrive(*(one.received for one in world.shop.given.values()))
     world.work()
@@ -362,6 +365,47 @@ def test_a_count_waits_for_earlier_documents_of_its_goods_in_its_warehouse_and_f
     assert world.row("transfer_out", "later").state == State.FAILED
 
 
+@pytest.mark.parametrize("type_name", ["sale", "sale_return"])
+def test_a_count_waits_for_earlier_sales_and_returns_that_have_their_hour_later(type_name: str) -> None:
+    world = CommerceWorld()
+    world.set_mode(sales="scheduled", sales_at=("21:00",))
+    sold = world.add(type_name, "sold", lane="A", lines=[{"sku": "G1"}, {"sku": "G2"}])
+    world.add("stock_count", "count", at=10, lane="A", lines=[{"sku": "G2"}, {"sku": "G3"}])
+    world.add("stock_count", "other", at=10, lane="A", lines=[{"sku": "G4"}])
+    world.arrive(*(one.received for one in world.shop.given.values()))
+    world.turn()
+    count = world.row("stock_count", "count")
+    assert (count.state, count.blocker_id) == (State.HELD, world.row(type_name, "sold").doc_id)
+    assert count.reason.endswith("sold, not synchronised yet: scheduled for 21:00 on 28 Nov")
+    assert world.row("stock_count", "other").state == State.SUCCESS
+    world.arrive(world.change(sold, lane="B", payload={"outlet": "B"}))
+    assert world.row("stock_count", "count").state == State.READY
+    world.arrive(world.change(sold, lane="A", payload={"outlet": "A"}))
+    assert world.row("stock_count", "count").state == State.HELD
+    world.set_mode(sales="real_time")
+    world.work()
+    assert world.row("stock_count", "count").state == State.SUCCESS
+    assert world.accounting.times[sold.key] <= world.accounting.times[Key("stock_count", "count")]
+
+
+def test_a_count_waits_for_sales_of_another_outlet_that_take_from_its_warehouse() -> None:
+    world = CommerceWorld()
+    world.add("sale", "web", lane="tokopedia", lines=[{"sku": "G1"}], is_broken=True)
+    world.add("stock_count", "count", at=10, lane="A", lines=[{"sku": "G1"}])
+    maps = {("outlet", "tokopedia"): "Main", ("outlet", "A"): "Main|Branch"}
+    deciding.set_mappings(world.of, {**maps, ("outlet", "A"): "Shop"}, actor="somebody")
+    world.set_mode(transfers_scheduled=True, transfers_at=("21:00",))
+    world.arrive(*(one.received for one in world.shop.given.values()))
+    assert world.row("stock_count", "count").state == State.WAITING
+    deciding.set_mappings(world.of, maps, actor="somebody")
+    assert world.row("stock_count", "count").state == State.HELD
+    world.work()
+    assert world.row("stock_count", "count").state == State.HELD
+    deciding.waive(world.of, world.row("sale", "web").doc_id, actor="somebody")
+    assert world.row("stock_count", "count").state == State.WAITING
+    assert world.judge_all() == 0
+
+
 @settings(SEEN, max_examples=25)
 @given(st.integers(0, 2**48))
 def test_a_count_is_never_booked_before_an_earlier_document_of_its_goods(seed: int) -> None:
@@ -371,7 +415,8 @@ def test_a_count_is_never_booked_before_an_earlier_document_of_its_goods(seed: i
     world.accounting.on_send = order.append
     for number in range(9):
         world.add(
-            "stock_count" if number % 3 == 2 else "transfer_out", f"d{number}", at=dice.randrange(5),
+            "stock_count" if number % 3 == 2 else dice.choice(("transfer_out", "sale")), f"d{number}",
+            at=dice.randrange(5),
             lane=dice.choice("AB"), lines=[{"sku": sku} for sku in dice.sample(("x", "y", "z"), 2)],
         )  # fmt: skip
     everything = [one.received for one in world.shop.given.values()]
