@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clientsync.cli.screen import EXIT_NOT_DONE, console, many, open_services, put, put_json, put_table, say
+from clientsync.cli.screen import (
+    EXIT_ERROR,
+    EXIT_NOT_DONE,
+    console,
+    many,
+    open_services,
+    put,
+    put_json,
+    put_table,
+    say,
+)
 
 if TYPE_CHECKING:
     from clientsync.sync.planning import Plan
@@ -204,14 +214,23 @@ def run_watched(services: Services, planned: Plan, kind: str, *, is_live: bool) 
 
 
 def finish(services: Services, run_id: str, *, as_json: bool) -> None:
-    """Show what a run came to, write its workbook, and exit with 3 when units are not done."""
+    """Show what a run came to, write its workbook, and exit with 3 when units are not done.
+
+    A workbook that cannot be written hides nothing of the run; it is told last, with exit code 1 when all is done.
+    """
+    from clientsync.errors import InvalidInput, OutOfSpace
     from clientsync.reports.exceptions import read_exceptions
     from clientsync.reports.summary import read_summary, render_summary_terminal
     from clientsync.reports.workbook import write_workbook
 
     summary = read_summary(services.engine, run_id)
     lines = read_exceptions(services.engine, run_id)
-    path = write_workbook(services.engine, run_id, _report_path(services, run_id))
+    path = _report_path(services, run_id)
+    trouble = ""
+    try:
+        write_workbook(services.engine, run_id, path)
+    except (OutOfSpace, InvalidInput) as error:
+        trouble = error.message
     if as_json:
         put_json(
             {
@@ -222,7 +241,7 @@ def finish(services: Services, run_id: str, *, as_json: bool) -> None:
                 "not_done": summary.total.not_done,
                 "exceptions": len(lines),
                 "left_out": dict(summary.left_out),
-                "workbook": str(path),
+                "workbook": "" if trouble else str(path),
             }
         )
     else:
@@ -233,9 +252,14 @@ def finish(services: Services, run_id: str, *, as_json: bool) -> None:
             put_exceptions(lines[:SHOWN_EXCEPTIONS])
             if len(lines) > SHOWN_EXCEPTIONS:
                 put(f"… {len(lines) - SHOWN_EXCEPTIONS} more: clientsync exceptions {run_id}")
-        put(f"Workbook: {path}")
+        if not trouble:
+            put(f"Workbook: {path}")
+    if trouble:
+        say(f"There is no workbook: {trouble} Later: clientsync exceptions {run_id} --xlsx FILE")
     if not summary.is_complete:
         raise typer.Exit(EXIT_NOT_DONE)
+    if trouble:
+        raise typer.Exit(EXIT_ERROR)
 
 
 def put_exceptions(lines: list[Any]) -> None:

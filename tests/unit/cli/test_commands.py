@@ -395,6 +395,17 @@ def test_a_suspect_unit_is_loaded_only_with_a_reason(services: Services) -> None
     assert call("release", "x", "--reason", " ").exit_code == 2
 
 
+def test_a_workbook_that_cannot_be_written_hides_nothing_of_the_run(services: Services) -> None:
+    (services.settings.home / "reports").touch()
+    done = call("sync", "fake", "--clients", "A", "--modules", "Things", "--period", "102026")
+    assert "units are done" in done.stdout
+    assert "There is no workbook" in done.stderr
+    assert done.exit_code == 1
+    SCRIPT["B"]["things.red"] = SourceUnavailable("The portal answered 503.")
+    done = call("sync", "fake", "--clients", "B", "--modules", "Things", "--period", "102026")
+    assert (done.exit_code, "are not done" in done.stdout) == (3, True)
+
+
 def test_tables_are_exported(services: Services, tmp_path: Path) -> None:
     sync("A", "B")
     assert "Wrote 2 files into out." in ok("export", "--out", "out", "--format", "csv,xlsx", "--clients", "A")
