@@ -111,6 +111,7 @@ _LONGEST_FIRST = sorted((_name for _name in _BY_TYPE if len(_name) > 2), key=len
 _CURRENCY = re.compile(r"^(?:₹|rs\.?|inr)\s*", re.IGNORECASE)
 _SIDE = re.compile(r"(?P<number>.*?)\s*(?P<side>[dc]r)\.?(?P<end>\)?)", re.IGNORECASE)
 _NUMBER = re.compile(r"-?(?:\d{1,18}(?:\.\d*)?|\.\d+)")
+_GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{2,3})*,\d{3}(?:\.\d*)?")
 _DAY_FIRST = ("%d-%m-%Y", "%d-%m-%y")
 _MONTH_FIRST = ("%m-%d-%Y", "%m-%d-%y")
 _ALWAYS = ("%Y-%m-%d", "%Y%m%d", "%d-%b-%Y", "%d-%B-%Y", "%d-%b-%y", "%b-%d-%Y", "%B-%d-%Y")
@@ -139,7 +140,7 @@ def amount(value: Any, *, positive: str = "dr") -> int:
         positive: ``dr`` or ``cr``: the side of the books on which an amount is positive.
 
     Raises:
-        ValueError: no number, or more than two decimals that are not zero.
+        ValueError: no number, more than two decimals that are not zero, or commas that do not part thousands.
     """
     if isinstance(value, bool):
         raise ValueError(f"{value!r} is no amount")
@@ -165,7 +166,10 @@ def amount(value: Any, *, positive: str = "dr") -> int:
     body = body.removesuffix("/-")  # 1,200/- is how cheques write whole rupees
     if re.fullmatch(r"[\d,. ]+-", body):
         is_negative, body = not is_negative, body[:-1]
-    body = body.replace(",", "").replace(" ", "").removeprefix("+")
+    body = body.replace(" ", "")
+    if "," in body and not _GROUPED.fullmatch(body):  # 1234,50 of a program that writes decimals with a comma
+        raise ValueError(f"{text[:40]!r} is no amount: its commas do not part thousands")
+    body = body.replace(",", "").removeprefix("+")
     if not _NUMBER.fullmatch(body):
         raise ValueError(f"{text[:40]!r} is no amount")
     found = Decimal(body)

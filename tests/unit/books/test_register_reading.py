@@ -48,6 +48,9 @@ def documents(register: Register, month: str = "102026") -> list[dict[str, Any]]
     ("text", "paise"),
     [
         ("1,23,456.50", 12345650),
+        ("12,34,56,789", 12345678900),
+        ("1,234,567.5", 123456750),
+        ("1,200-", -120000),
         ("(1,234.50)", -123450),
         ("-5", -500),
         ("₹ 12", 1200),
@@ -64,7 +67,23 @@ def test_amounts_are_read_in_the_spellings_of_books(text: Any, paise: int) -> No
     assert values.amount(text) == paise
 
 
-@pytest.mark.parametrize("text", ["abc", "1.2.3", "12.345", "nan", "1e5", float("inf"), True])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "abc",
+        "1.2.3",
+        "12.345",
+        "nan",
+        "1e5",
+        float("inf"),
+        True,
+        "1234,50",
+        "1.234,50",
+        "12,5",
+        "1,2345",
+        ",5",
+    ],
+)
 def test_what_is_no_amount_of_whole_paise_is_refused(text: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
         values.amount(text)
