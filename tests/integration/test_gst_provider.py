@@ -48,8 +48,10 @@ from clientsync.secrets.vault import Vault
 from clientsync.spec.connector import ClientIdentity, Question
 from clientsync.sync.services import Services
 from connectors.gst.provider.account import account_of, close_accounts
+from connectors.gst.provider.adapter import Tokens
 from connectors.gst.provider.endpoints import ENDPOINTS
 from connectors.gst.provider.session import GstSession, generate_2b, open_session
+from connectors.gst.provider.store import SessionStore
 from simulators.gst.process import Running, start
 
 pytestmark = pytest.mark.integration
@@ -276,6 +278,29 @@ def test_a_wrong_otp_is_refused_once_and_never_repeated(house: House, kind: str)
     with pytest.raises(OtpRejected):
         session.answer_otp("not an otp")
     assert house.control("GET", "stats")["auth"] == before + 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_otp_is_still_good_when_the_session_ended_while_it_was_asked_for(
+    house: House, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = house.clients(kind)[0]
+    session = house.session(client)
+    load = SessionStore.load
+
+    def ended_meanwhile(store: SessionStore) -> Any:
+        known = load(store)
+        assert known is not None
+        monkeypatch.setattr(SessionStore, "load", load)
+        assert store.save(known, Tokens(), known.issued_at, known.refresh_by)
+        return known
+
+    monkeypatch.setattr(SessionStore, "load", ended_meanwhile)
+    session.request_otp()
+    known = SessionStore.load(session._store)
+    assert known is not None and known.tokens.pending_key
+    session.answer_otp(house.otp(client))
+    assert session.ask(Question("ims.getcnt")).payload
 
 
 @pytest.mark.parametrize("kind", KINDS)

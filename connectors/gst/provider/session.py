@@ -255,16 +255,19 @@ class GstSession:
             app_key = crypto.new_app_key()
             call = self._adapter.request_otp(self._who, app_key, self._account.app_token(meter))
             self._account.exchange("auth.otp", call, meter, once=True)
-            known = self._store.load()
-            now = _wall_clock()
-            if known is None:
-                self._store.save(None, Tokens(pending_key=app_key), now, now)
-            else:
-                kept = known.tokens
-                tokens = Tokens(
-                    kept.access, kept.session_key, kept.refresh, app_key, consent_ends_at=kept.consent_ends_at
-                )
-                self._store.save(known, tokens, known.issued_at, known.refresh_by)
+            while not self._await_otp(app_key):
+                pass  # somebody ended the session meanwhile; without its key the OTP that was sent is worth nothing
+
+    def _await_otp(self, app_key: bytes) -> bool:
+        """Store the key that the OTP will be answered with beside the session; False when another came first."""
+        known, now = self._store.load(), _wall_clock()
+        if known is None:
+            return self._store.save(None, Tokens(pending_key=app_key), now, now)
+        kept = known.tokens
+        tokens = Tokens(
+            kept.access, kept.session_key, kept.refresh, app_key, consent_ends_at=kept.consent_ends_at
+        )
+        return self._store.save(known, tokens, known.issued_at, known.refresh_by)
 
     def answer_otp(self, otp: str) -> None:
         """Open the session with the person's OTP, which is tried once.
