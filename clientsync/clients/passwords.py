@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from clientsync.clients.files import lines_of
-from clientsync.clients.rows import RowProblem, text_of
+from clientsync.clients.rows import SHEET_ERRORS, RowProblem, text_of
 from clientsync.clients.selection import list_clients
+from clientsync.clients.tabular import PLAIN_SUFFIXES, lines_of
 from clientsync.database import reading
 from clientsync.errors import InvalidInput
 
@@ -60,14 +60,16 @@ def read_passwords(path: Path, engine: Engine) -> PasswordList:
     found = PasswordList()
     places: dict[str, int] | None = None
     seen: dict[tuple[str, str], int] = {}
-    for number, cells in lines_of(path):
+    width: int | None = None
+    for number, cells in lines_of(path, named=_named):
         if not any(text_of(cell) for cell in cells):
             continue
         if places is None:
             places = _places(path, cells)
+            width = len(cells) if path.suffix.casefold() in PLAIN_SUFFIXES else None
             continue
         row = {name: text_of(cells[place]) if place < len(cells) else "" for name, place in places.items()}
-        problem = _problem(number, row, known, seen)
+        problem = _problem(number, row, known, seen) or _unsure(number, cells, places["password"], width)
         if problem is not None:
             found.problems.append(problem)
             continue
@@ -77,6 +79,26 @@ def read_passwords(path: Path, engine: Engine) -> PasswordList:
     if places is None:
         raise InvalidInput(f"{path.name} is empty. Its first row must hold: {', '.join(COLUMNS)}.")
     return found
+
+
+def _named(cells: Sequence[str]) -> int:
+    return sum(cell.strip().casefold().replace(" ", "_") in COLUMNS for cell in cells)
+
+
+def _unsure(number: int, cells: Sequence[Any], place: int, width: int | None) -> RowProblem | None:
+    """Return why a password may be another than the person meant: a wrong one locks an account at the portal."""
+    if width is not None and any(text_of(cell) for cell in cells[width:]):
+        return RowProblem(
+            number,
+            "password",
+            "the row has more cells than the header; a password with such a sign stands in quotes.",
+        )
+    cell = cells[place]
+    if not isinstance(cell, str | int) or isinstance(cell, bool) or str(cell).upper() in SHEET_ERRORS:
+        return RowProblem(
+            number, "password", "its cell is no text; format the column as text and type it again."
+        )
+    return None
 
 
 def _places(path: Path, cells: Sequence[Any]) -> dict[str, int]:

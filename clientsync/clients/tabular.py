@@ -17,7 +17,8 @@ from typing import Any
 from clientsync.errors import InvalidInput
 
 MAX_BYTES = 50_000_000
-SUFFIXES = (".csv", ".txt", ".tsv", ".xlsx", ".xlsm")
+PLAIN_SUFFIXES = (".csv", ".txt", ".tsv")
+SUFFIXES = (*PLAIN_SUFFIXES, ".xlsx", ".xlsm")
 _DELIMITERS = ",;\t|"
 _SEEN_FOR_DELIMITER = 40  # lines: titles above the header hold none of the right one
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
+import openpyxl
 import pytest
 from sqlalchemy import Engine
 
@@ -50,6 +52,28 @@ def test_a_wrong_row_is_refused_with_its_reason_and_the_good_row_goes_in(
     found = read_passwords(listed(tmp_path, "C1,traces,s3cret", line), engine)
     assert [one.password for one in found.passwords] == ["s3cret"]
     assert [(one.row, one.column) for one in found.problems] == [(3, column)]
+
+
+def test_a_password_that_was_cut_at_a_sign_of_the_file_is_refused_and_never_sent(
+    engine: Engine, tmp_path: Path
+) -> None:
+    found = read_passwords(listed(tmp_path, "C1,traces,s3,cr;;;;et", 'C1,income_tax,"s3,cr;;;;et"'), engine)
+    assert [(one.row, one.column) for one in found.problems] == [(2, "password")]
+    assert [one.password for one in found.passwords] == ["s3,cr;;;;et"]
+
+
+@pytest.mark.parametrize("cell", [date(2026, 12, 31), 12.5, True, "#N/A"])
+def test_a_cell_that_a_spreadsheet_took_for_something_else_is_no_password(
+    engine: Engine, tmp_path: Path, cell: object
+) -> None:
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    for row in (["client_id", "portal", "password"], ["C1", "traces", cell], ["C1", "income_tax", 123456]):
+        book.active.append(row)
+    book.save(tmp_path / "passwords.xlsx")
+    found = read_passwords(tmp_path / "passwords.xlsx", engine)
+    assert [(one.row, one.column) for one in found.problems] == [(2, "password")]
+    assert [one.password for one in found.passwords] == ["123456"]
 
 
 def test_no_password_stands_in_a_reason_or_a_printed_row(engine: Engine, tmp_path: Path) -> None:
