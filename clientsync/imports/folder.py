@@ -34,7 +34,7 @@ def import_folder(
         settled: seconds for which a file must not have changed.
 
     Raises:
-        InvalidInput: no folder is given or set, or it is not there.
+        InvalidInput: no folder is given or set, it is not there, or files that were read cannot be moved.
     """
     folder = checked_folder(folder)
     files = _settled_files(folder, settled)
@@ -42,9 +42,18 @@ def import_folder(
     by_file: dict[Path, list[FileResult]] = {}
     for result in results:
         by_file.setdefault(result.path, []).append(result)
+    stuck = []
     for path, parts in by_file.items():
-        if _trace(path) == files[path]:
-            _put_away(folder, path, parts)
+        try:
+            if _trace(path) == files[path]:
+                _put_away(folder, path, parts)
+        except OSError as error:
+            stuck.append(f"{path.name} ({error.strerror or type(error).__name__})")
+    if stuck:
+        raise InvalidInput(
+            f"Files were read, but cannot be moved to {DONE_FOLDER}/ or {REFUSED_FOLDER}/ of {folder}: "
+            f"{', '.join(stuck)}. Let clientsync write there; what was read before is then unchanged."
+        )
     return results
 
 
@@ -56,7 +65,7 @@ def watch_folder(
     Yields the results of every time at which there were files.
 
     Raises:
-        InvalidInput: no folder is given or set, or it is not there.
+        InvalidInput: no folder is given or set, it is not there, or files that were read cannot be moved.
     """
     from watchfiles import watch
 

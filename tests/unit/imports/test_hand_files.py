@@ -520,3 +520,24 @@ def test_a_damaged_member_is_refused_whatever_it_was_packed_with(services: Servi
         [result] = import_paths(services, [put(tmp_path / "in", f"{number}.zip", bytes(data))])
         assert result.outcome == "refused"
         assert "damaged" in result.reason
+
+
+def test_a_folder_in_which_files_cannot_be_moved_is_told_in_a_sentence(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name == "good.json":
+            raise PermissionError(13, "Permission denied")
+        return rename(path, target)
+
+    folder = tmp_path / "in"
+    good = put(folder, "good.json", content("R1"))
+    bad = put(folder, "bad.json", b"")
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(InvalidInput, match=r"cannot be moved .*: good\.json \(Permission denied\)"):
+        import_folder(services, folder, settled=0.05)
+    assert good.is_file()
+    assert not bad.is_file()
+    assert numbers(services, "A") == {"R1"}
