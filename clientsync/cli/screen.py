@@ -124,9 +124,19 @@ def _words(value: Any) -> str:
 
 
 def many(values: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the values of an option that may be repeated or hold several, separated by commas."""
+    """Return the values of an option that may be repeated or hold several, separated by commas.
+
+    Raises:
+        InvalidInput: the option was given and names nothing, as by an empty variable of a script; left out, most
+            options mean everything, so it must not count as left out.
+    """
+    from clientsync.errors import InvalidInput
+
     parts = (part.strip() for value in values or () for part in value.split(","))
-    return tuple(dict.fromkeys(part for part in parts if part))
+    found = tuple(dict.fromkeys(part for part in parts if part))
+    if values and not found:
+        raise InvalidInput("An option was given without a name. Name something, or leave the option out.")
+    return found
 
 
 @contextmanager

@@ -414,6 +414,17 @@ def test_tables_are_exported(services: Services, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "fake__thing.csv").read_text(encoding="utf-8-sig").count("R1") == 0
 
 
+@pytest.mark.parametrize(
+    "command", [["sync", "fake", "--clients", ""], ["export", "--clients", " , "], ["export", "--tables", ""]]
+)
+def test_an_option_without_a_name_does_not_mean_everything(
+    services: Services, tmp_path: Path, command: list[str]
+) -> None:
+    done = call(*command)
+    assert (done.exit_code, "without a name" in done.output) == (2, True)
+    assert not (tmp_path / "export").exists()
+
+
 def test_an_export_as_of_a_day_is_of_its_end_as_every_other_report_is(
     services: Services, tmp_path: Path
 ) -> None:
