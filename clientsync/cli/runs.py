@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from clientsync.sync.services import Services
 
 RunId = Annotated[str | None, typer.Argument(metavar="RUN", help="Id of a run; the newest when left out.")]
+MOST_OTHERS = 3
+
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
 
@@ -61,6 +63,8 @@ def status(run: RunId = None, as_json: AsJson = False) -> None:
             return
         summary = read_summary(services.engine, run_id)
         _remind(services)
+        if run is None:
+            _tell_of_others(services, run_id)
     if as_json:
         rows = summary_rows(summary)
         put_json(
@@ -96,6 +100,8 @@ def exceptions(
         if run_id is None:
             return
         lines = read_exceptions(services.engine, run_id)
+        if run is None:
+            _tell_of_others(services, run_id)
         written: list[Path] = []
         if xlsx is not None:
             written.append(write_workbook(services.engine, run_id, xlsx))
@@ -121,6 +127,17 @@ def _chosen(services: Services, run: str | None) -> str | None:
     if newest is None:
         put("There are no runs yet.")
     return newest
+
+
+def _tell_of_others(services: Services, run_id: str) -> None:
+    """Say what other runs left undone, so that the newest one is not taken for everything."""
+    from clientsync.ledger.runs import not_done
+
+    others = sorted({row["run_id"] for row in not_done(services.engine)} - {run_id}, reverse=True)
+    for one in others[:MOST_OTHERS]:
+        say(f"Run {one} left units that are still not done: clientsync exceptions {one}")
+    if len(others) > MOST_OTHERS:
+        say(f"… and {len(others) - MOST_OTHERS} more runs: clientsync runs; again: clientsync resync-failed")
 
 
 def _remind(services: Services) -> None:

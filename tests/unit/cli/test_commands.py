@@ -395,6 +395,18 @@ def test_a_suspect_unit_is_loaded_only_with_a_reason(services: Services) -> None
     assert call("release", "x", "--reason", " ").exit_code == 2
 
 
+def test_a_clean_newest_run_does_not_hide_what_an_earlier_one_left(services: Services) -> None:
+    SCRIPT["B"]["things.red"] = SourceUnavailable("The portal answered 503.")
+    failed = sync("B", expect=3)["run_id"]
+    sync("A")
+    for command in ("exceptions", "status"):
+        assert f"Run {failed} left units that are still not done" in call(command).stderr
+        assert "left units" not in call(command, failed).stderr
+    good_client("B")
+    ok("resync-failed")
+    assert "left units" not in call("exceptions").stderr
+
+
 def test_a_workbook_that_cannot_be_written_hides_nothing_of_the_run(services: Services) -> None:
     (services.settings.home / "reports").touch()
     done = call("sync", "fake", "--clients", "A", "--modules", "Things", "--period", "102026")
