@@ -20,6 +20,8 @@ from clientsync.reports.files import sheet_text, whole_file
 from clientsync.reports.words import Coloured
 
 MAX_ROWS = 1_048_575  # of Excel, without the header
+FIRST_DAY = date(1900, 3, 1)
+"""The first day that Excel counts rightly; what lies before it is written as text."""
 COLOURS = {
     "good": ("#C6EFCE", "#006100"),
     "plain": ("#EDEDED", "#404040"),
@@ -205,7 +207,7 @@ class Book:
             self._write_number(page, row, column, value, is_money=is_money)
         elif isinstance(value, datetime):
             page.write_datetime(row, column, value.astimezone(INDIA).replace(tzinfo=None), self._moment)
-        elif isinstance(value, date):
+        elif isinstance(value, date) and value >= FIRST_DAY:
             page.write_datetime(row, column, value, self._day)
         else:
             page.write_string(row, column, sheet_text(str(value)), self._text)

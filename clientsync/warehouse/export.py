@@ -31,6 +31,7 @@ from clientsync.warehouse.schema import ColumnSpec, WarehouseTable, as_of, wareh
 FORMATS = ("parquet", "csv", "xlsx")
 ROWS_PER_READ = 10_000
 ROWS_PER_SHEET = 1_048_575  # Excel's limit less the heading
+FIRST_DAY = date(1900, 3, 1)  # the first day that Excel counts rightly; those before it are written as text
 _FORMULA = re.compile(r"^[\s\"'\u00a0\ufeff]*[=+\-@\t\r\x00\uff1d\uff0b\uff0d\uff20]|^[\t\r\n\x00]")
 
 Values = Sequence[Any]
@@ -222,6 +223,8 @@ class _Workbook:
             sheet.write_boolean(*place, value)
         elif isinstance(value, datetime):
             sheet.write_datetime(*place, value.replace(tzinfo=None), self._formats[datetime])
+        elif isinstance(value, date) and value < FIRST_DAY:
+            sheet.write_string(*place, value.isoformat())
         elif isinstance(value, date):
             sheet.write_datetime(*place, value, self._formats[date])
         elif value is not None:

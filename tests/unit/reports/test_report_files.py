@@ -176,3 +176,11 @@ def test_a_kill_around_the_rename_leaves_the_old_or_the_new_file_whole(
     with whole_file(path) as draft:
         draft.write_text("next")
     assert [one.name for one in tmp_path.iterdir()] == ["r.csv"]
+
+
+def test_a_day_that_excel_cannot_count_is_the_same_day_as_text(tmp_path: Path) -> None:
+    days = (date(1753, 1, 1), date(1900, 3, 1))
+    with new_book(tmp_path / "days.xlsx", MOMENT) as book:
+        book.sheet("Days", [SheetColumn("day")], ((day,) for day in days))
+    found = openpyxl.load_workbook(tmp_path / "days.xlsx")["Days"]
+    assert [str(found.cell(row, 1).value)[:10] for row in (2, 3)] == ["1753-01-01", "1900-03-01"]

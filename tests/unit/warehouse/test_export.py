@@ -81,6 +81,18 @@ def test_excel_has_numbers_as_numbers_and_no_formula(sqlite_house: House, tmp_pa
     assert amounts == {float(number) for number in range(len(HOSTILE))}
 
 
+def test_a_day_that_excel_cannot_count_is_the_same_day_as_text(sqlite_house: House, tmp_path: Path) -> None:
+    days = (date(1, 1, 1), date(1753, 1, 1), date(1900, 3, 1))
+    sqlite_house.load(
+        sqlite_house.unit(answer(*(invoice(str(n), invoice_on=day) for n, day in enumerate(days))))
+    )
+    sheet = load_workbook(exported(sqlite_house, tmp_path, "xlsx")).active
+    assert sheet is not None
+    column = [cell.value for cell in sheet[1]].index("invoice_on")
+    found = [row[column].value for row in sheet.iter_rows(min_row=2)]
+    assert [str(one)[:10] for one in found] == ["0001-01-01", "1753-01-01", "1900-03-01"]
+
+
 def test_parquet_keeps_exact_decimals_and_types(sqlite_house: House, tmp_path: Path) -> None:
     sqlite_house.load(sqlite_house.unit(answer(invoice("1", 10, invoice_on=date(2026, 10, 2)))))
     (row,) = parquet.read_table(exported(sqlite_house, tmp_path, "parquet")).to_pylist()
