@@ -337,7 +337,12 @@ def _transfer(writer: _Writer) -> Draft:
 
 
 def _stock_count(writer: _Writer) -> Draft:
+    """Set each item once: what was counted of it on several lines, or of several products, is one sum."""
     warehouse, branch = writer.place(str(writer.payload.get("outlet", "")))
+    counted: dict[str, Decimal] = {}
+    for line in writer.payload.get("lines", ()):
+        item = writer.item_no(line)
+        counted[item] = counted.get(item, Decimal(0)) + amount(line.get("counted"))
     body = {
         **writer.head(),
         **({"branchName": branch} if branch else {}),
@@ -347,12 +352,8 @@ def _stock_count(writer: _Writer) -> Draft:
             else {}
         ),
         "detail": [
-            {
-                "itemNo": writer.item_no(line),
-                "targetQuantity": wire(amount(line.get("counted"))),
-                "warehouseName": warehouse,
-            }
-            for line in writer.payload.get("lines", ())
+            {"itemNo": item, "targetQuantity": wire(quantity), "warehouseName": warehouse}
+            for item, quantity in counted.items()
         ],
     }
     return Draft("item-adjustment", body, body["number"], action="save-target-quantity")

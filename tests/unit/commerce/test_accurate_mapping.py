@@ -268,6 +268,15 @@ def test_a_count_sets_each_item_to_what_was_counted() -> None:
     ]
 
 
+def test_what_was_counted_of_one_item_on_several_lines_is_one_sum() -> None:
+    twin = {**LINE, "sku": "KOPI-1-OLD", "counted": "2"}
+    payload = {"outlet": "MLB", "lines": [{**LINE, "counted": "3"}, twin, {**LINE, "counted": "0.5"}]}
+    draft = drafted(job("stock_count", payload, maps={**MAPS, ("item", "KOPI-1-OLD"): "KOPI-1"}))
+    assert draft.body["detail"] == [
+        {"itemNo": "KOPI-1", "targetQuantity": 5.5, "warehouseName": "Toko Malioboro"}
+    ]
+
+
 def test_a_document_that_accurate_does_not_book_is_refused_by_its_type() -> None:
     with pytest.raises(InvalidInput, match="goods_receipt"):
         drafted(job("goods_receipt", {}))
