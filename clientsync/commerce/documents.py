@@ -162,6 +162,7 @@ class Received:
         closed_at: when the sale was closed, aware.
         is_withdrawn: the source took it back before it was booked: it is not sent.
         unreadable: why nothing can be made of what the source gave; it is kept as a failed document, and others go on.
+        is_whole: a sale with which its source gave every payment, return and money back of it: others are gone.
         is_ours: it bears our mark: this connection booked it there itself, so it does not come back.
     """
 
@@ -175,6 +176,7 @@ class Received:
     register: str = ""
     closed_at: datetime | None = None
     is_withdrawn: bool = False
+    is_whole: bool = False
     is_ours: bool = False
     unreadable: str = ""
 

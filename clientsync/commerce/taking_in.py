@@ -103,7 +103,7 @@ def take_in(
             changed.add(wanted[key])
             if one.unreadable:
                 set_state(connection, [wanted[key]], State.FAILED, reasons.unreadable(one.unreadable), at)
-        elif _is_changed(row, one, mode.zone):
+        elif _is_changed(row, one, newest, mode.zone):
             if row.state == State.SUPERSEDED and not one.is_withdrawn:
                 back.add(row.doc_id)
             connection.execute(
@@ -118,6 +118,7 @@ def take_in(
                         is_withdrawn=one.is_withdrawn and not _is_changed_as_well(row, one),
                         is_booked=bool(row.target_id),
                         reason_code=row.reason_code,
+                        is_told=_is_told_of(row, one, mode.zone),
                     ),
                     revision=row.revision + (1 if row.payload_hash or row.attempts else 0),
                     arrived_at=row.arrived_at if row.payload_hash else at,
@@ -125,7 +126,9 @@ def take_in(
             )
             changed.add(row.doc_id)
     fresh = {key: one for key, one in newest.items() if wanted[key] in changed}
-    changed |= unreadable | _lost_parts(connection, name, newest, at)
+    changed |= (
+        unreadable | _lost_parts(connection, name, newest, at) | _left_out(connection, newest, wanted, at)
+    )
     _write_needs(connection, name, fresh, wanted, at)
     moved = [wanted[key] for key in fresh if TYPES[key.type].is_stock]
     if moved:  # counts that wait for what is written over now
@@ -196,6 +199,24 @@ def _lost_parts(connection: Connection, name: str, newest: Mapping[Key, Received
     return changed
 
 
+def _left_out(
+    connection: Connection, newest: Mapping[Key, Received], wanted: Mapping[Key, int], at: datetime
+) -> set[int]:
+    """Let go what belonged to sales and is no longer given with them, as a payment that did not come in the end."""
+    sales = [wanted[key] for key, one in newest.items() if one.is_whole and not one.unreadable]
+    if not sales:
+        return set()
+    changed: set[int] = set()
+    for row in connection.execute(
+        select(DOCS)
+        .join(NEEDS, NEEDS.c.doc_id == DOCS.c.doc_id)
+        .where(among(connection, NEEDS.c.need_id, sales), DOCS.c.type.in_(_BELONGING))
+    ).all():
+        if Key(row.type, row.source_id) not in newest:
+            changed |= let_go(connection, row, at)
+    return changed
+
+
 def parts_of(connection: Connection, name: str, key: Key) -> list[Any]:
     """Return the rows of a document, and of all its parts where its type has some."""
     whole = whole_of(key)
@@ -223,17 +244,26 @@ def let_go(connection: Connection, row: Any, at: datetime) -> set[int]:
     return {row.doc_id}
 
 
-def _is_changed(row: Any, one: Received, zone: ZoneInfo) -> bool:
-    """Whether a source says something else of a document than before: what is booked, on which day, or that it is back.
+def _is_told_of(row: Any, one: Received, zone: ZoneInfo) -> bool:
+    """Whether a person who booked a document by hand must be told that it is worth something else now."""
+    if not row.payload_hash or one.type in _KEPT or one.is_withdrawn:
+        return False
+    return _is_worth_other(row, one) or _is_of_another_day(row, one, zone)
 
-    Masters have no day, and what is booked in the shop is booked on the day on which it is sent.
-    """
+
+def _is_of_another_day(row: Any, one: Received, zone: ZoneInfo) -> bool:
+    """Whether a document is booked on another day now. Masters have none, nor has what is booked in the shop."""
     has_day = TYPES[one.type].direction == "out" and one.type not in _KEPT
-    days = [moment.astimezone(zone).date() for moment in (row.occurred_at, one.occurred_at)]
+    before, after = (moment.astimezone(zone).date() for moment in (row.occurred_at, one.occurred_at))
+    return has_day and before != after
+
+
+def _is_changed(row: Any, one: Received, newest: Mapping[Key, Received], zone: ZoneInfo) -> bool:
+    """Whether a source says something else of a document than before: what is booked, which day, or that it is back."""
     return (
         (row.payload_hash != one.hash and not _only_tells_tax(row, one))
-        or (has_day and days[0] != days[1])
-        or _is_back(row, one)
+        or _is_of_another_day(row, one, zone)
+        or _is_back(row, one, newest)
     )
 
 
@@ -276,15 +306,23 @@ def _is_changed_as_well(row: Any, one: Received) -> bool:
     """Whether a booked sale was changed before it was taken back: it is booked as changed, then returned."""
     if row.type != "sale" or row.state != State.SUCCESS or not one.payload.get("lines"):
         return False
+    return _is_worth_other(row, one)
+
+
+def _is_worth_other(row: Any, one: Received) -> bool:
+    """Whether a source says something else of a document than how it stands and what was paid of it."""
     status = {"status": "", "paid": "", "number_outlet": ""}
     return {**row.payload, **status} != {**one.payload, **status}
 
 
-def _is_back(row: Any, one: Received) -> bool:
-    """Whether a document that was gone is given again; what belongs to a sale comes back with it."""
+def _is_back(row: Any, one: Received, newest: Mapping[Key, Received]) -> bool:
+    """Whether a document that was gone is given again; what belongs to a sale comes back with it, or into it."""
     is_gone = row.state == State.SUPERSEDED or row.reason_code == reasons.SOURCE_DELETED.code
     is_going = row.is_withdrawn and row.state != State.SUCCESS
-    return (is_gone or is_going) and not one.is_withdrawn and row.type not in _BELONGING
+    if not (is_gone or is_going) or one.is_withdrawn:
+        return False
+    sales = [newest[need] for need in one.needs if need in newest and newest[need].is_whole]
+    return row.type not in _BELONGING or any(not sale.is_withdrawn for sale in sales)
 
 
 def try_belonging_again(
@@ -382,14 +420,17 @@ def state_after_change(
     is_withdrawn: bool = False,
     is_booked: bool = False,
     reason_code: str = "",
+    is_told: bool = False,
 ) -> dict[str, Any]:
     """Return state and reason of a document after the source changed it; empty when they stay.
 
     What may have been sent is looked up first, also when it failed: a sale that is booked is taken back by its own
-    return. What a person must correct by hand stays as it is.
+    return. What a person must correct by hand stays as it is, and what one booked by hand is told with ``is_told``.
     """
-    if state is State.FAILED and reason_code == "changed_after_booking":
-        return {}
+    changed = reasons.changed_after_booking()
+    told = {"state": State.FAILED, "reason_code": changed.code, "reason": changed.text}
+    if state is State.WAIVED or (state is State.FAILED and reason_code == changed.code):
+        return told if is_told and state is State.WAIVED else {}
     is_unsent = state in (State.FAILED, State.EXPECTED) or (state in _NOT_SENT and not attempts)
     is_looked_up = state in (State.FAILED, State.EXPECTED) and (is_booked or attempts > 0)
     if is_withdrawn and not is_looked_up:
@@ -400,8 +441,7 @@ def state_after_change(
         return {}
     if type_name in _REPLACED:
         return {"state": State.RECEIVED} | _NO_REASON
-    reason = reasons.changed_after_booking()
-    return {"state": State.FAILED, "reason_code": reason.code, "reason": reason.text}
+    return told
 
 
 def _write_needs(

@@ -313,6 +313,7 @@ def _sale(order: Order, paid: list[Received]) -> Received:
         register=id_text(row, "register_id"),
         closed_at=order.closed_at,
         is_withdrawn=order.is_taken_back,
+        is_whole=True,
     )
 
 

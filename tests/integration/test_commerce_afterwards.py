@@ -505,3 +505,43 @@ def test_the_money_of_a_void_is_told_only_where_the_sale_was_booked(
     found = [one["code"] for one in world.of_type("money_back", shown=("Failed",))]
     assert found == (["money_back"] if is_booked else [])
     assert world.is_all_booked()
+
+
+# what an order no longer has
+
+
+def test_a_payment_that_did_not_come_in_the_end_is_told_and_one_that_was_not_booked_is_dropped(
+    world: RealCommerce,
+) -> None:
+    shop = world.shop
+    booked, unbooked = (plain(world, shop.sell(outlet="KMG", customer=None)) for _ in range(2))
+    world.books.arm(Fault("fails_before", "sales-receipt", "save"))
+    collect(world.of)
+    unbooked.paid[0].status = "failure"
+    shop.touch(unbooked.order_id)
+    world.sync()
+    booked.paid[0].status = "failure"
+    shop.touch(booked.order_id)
+    world.sync()
+    found = {one["document"]: one["code"] for one in world.of_type("payment", shown=("Failed",))}
+    assert list(found.values()) == ["source_deleted"]
+    assert world.one("payment", booked.reference)["document"] in found
+    assert world.of_type("payment", number=unbooked.reference) == []
+    booked.paid[0].status = "success"
+    shop.touch(booked.order_id)
+    world.sync()
+    assert world.one("payment", booked.reference)["status"] == "Success"
+    assert len(numbers(world, "sales-receipt")) == 1
+
+
+def test_a_void_that_the_shop_takes_back_after_it_was_booked_is_told(world: RealCommerce) -> None:
+    order = plain(world, world.shop.sell(outlet="KMG", customer=None))
+    world.sync()
+    world.shop.void(order.order_id)
+    world.sync()
+    order.status, order.cancelled_at = "completed", None
+    del order.paid[1:]
+    world.shop.touch(order.order_id)
+    world.sync()
+    assert world.one("sale_return")["code"] == "source_deleted"
+    assert world.one("sale")["status"] == "Success"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from clientsync.commerce import deciding, store
 from clientsync.commerce.documents import Booked, Key, State
 from clientsync.commerce.systems import Job
 from clientsync.errors import InvalidInput, UnknownName
-from tests.support.commerce_world import CommerceWorld, expected_states, random_graph
+from tests.support.commerce_world import START, CommerceWorld, expected_states, random_graph
 
 SEEN = settings(deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
@@ -214,6 +215,36 @@ def test_what_never_came_can_be_waived_and_stays_so_when_it_comes() -> None:
     assert state(world, lost.key) == State.WAIVED
     assert state(world, Key("payment", "p1")) == State.SUCCESS
     assert world.accounting.booked.keys() == {Key("payment", "p1")}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"payload": {"total": "2"}}, State.FAILED),
+        ({"occurred_at": START + timedelta(days=1)}, State.FAILED),
+        ({"payload": {"status": "completed", "paid": "1"}}, State.WAIVED),
+        ({"payload": {"status": "void"}, "is_withdrawn": True}, State.WAIVED),
+    ],
+)
+def test_what_was_booked_by_hand_is_told_when_the_shop_changes_it_and_never_booked_beside(
+    change: dict[str, Any], expected: State
+) -> None:
+    world = CommerceWorld()
+    sale = world.add("sale", "s1", is_broken=True, payload={"total": "1"})
+    world.arrive(sale)
+    world.work()
+    deciding.waive(world.of, number(world, sale.key), actor="asha", target_number="SI-7")
+    world.arrive(world.change(sale, **change))
+    world.work()
+    assert state(world, sale.key) == expected
+    assert world.row("sale", "s1").reason_code == (
+        "changed_after_booking" if expected == State.FAILED else ""
+    )
+    assert deciding.refresh(world.of, None, actor="asha") == 0
+    assert world.accounting.booked == {}
+    if expected == State.FAILED:
+        deciding.waive(world.of, number(world, sale.key), actor="asha")
+        assert world.row("sale", "s1").target_number == "SI-7"
 
 
 @pytest.mark.parametrize(

@@ -323,6 +323,36 @@ def test_a_sale_that_is_changed_and_withdrawn_while_nobody_knows_is_taken_back_a
         assert world.accounting.complaints == []
 
 
+@pytest.mark.parametrize("type_name", ["payment", "sale_return", "money_back"])
+def test_what_a_whole_sale_no_longer_brings_is_let_go_and_comes_back_with_it(type_name: str) -> None:
+    for is_booked in (True, False):
+        world = CommerceWorld()
+        sale = world.add("sale", "s1", is_whole=True, is_broken=not is_booked)
+        part = world.add(type_name, "p1", needs=[sale.key], at=1)
+        world.arrive(sale, part)
+        world.work()
+        world.arrive(sale)
+        world.work()
+        gone = (State.FAILED, "source_deleted") if is_booked else (State.SUPERSEDED, "")
+        assert state(world, part) == gone
+        world.arrive(sale)
+        assert state(world, part) == gone
+        world.arrive(sale, part)
+        world.work()
+        back = (State.SUCCESS, "") if is_booked else (State.HELD, "needs_failed")
+        assert state(world, part) == back
+        assert world.accounting.sends == (2 if is_booked else 1)
+
+
+def test_what_comes_with_a_sale_that_is_not_whole_stays_when_the_sale_comes_alone() -> None:
+    world, sale, payment, void = sale_with_payment()
+    arrive_all(world)
+    world.work()
+    world.arrive(world.change(sale, payload={"total": "2"}))
+    world.work()
+    assert {state(world, one) for one in (sale, payment, void)} == {(State.SUCCESS, "")}
+
+
 def test_a_sale_that_is_withdrawn_while_it_is_sent_is_settled_once() -> None:
     world, sale, payment, _ = sale_with_payment()
     while_it_is_sent(world, sale, lambda: world.change(sale, is_withdrawn=True))
