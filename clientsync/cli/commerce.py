@@ -360,9 +360,9 @@ def mode(
 
     wanted = ModeChange(
         sales=sales,
-        sales_at=None if at is None else many(at),
+        sales_at=None if at is None else many(at, may_be_empty=True),
         transfers_scheduled=is_scheduled,
-        transfers_at=None if transfers_at is None else many(transfers_at),
+        transfers_at=None if transfers_at is None else many(transfers_at, may_be_empty=True),
         uses_customer_ids=customer_ids,
     )
     with opened(name) as (of, _):

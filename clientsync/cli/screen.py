@@ -123,18 +123,18 @@ def _words(value: Any) -> str:
     return str(value)
 
 
-def many(values: Sequence[str] | None) -> tuple[str, ...]:
+def many(values: Sequence[str] | None, *, may_be_empty: bool = False) -> tuple[str, ...]:
     """Return the values of an option that may be repeated or hold several, separated by commas.
 
     Raises:
         InvalidInput: the option was given and names nothing, as by an empty variable of a script; left out, most
-            options mean everything, so it must not count as left out.
+            options mean everything, so it must not count as left out. Not where it ``may_be_empty``.
     """
     from clientsync.errors import InvalidInput
 
     parts = (part.strip() for value in values or () for part in value.split(","))
     found = tuple(dict.fromkeys(part for part in parts if part))
-    if values and not found:
+    if values and not found and not may_be_empty:
         raise InvalidInput("An option was given without a name. Name something, or leave the option out.")
     return found
 
