@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -226,6 +227,51 @@ def sync(
     else:
         put(result.sentence)
     if result.failures or result.refused or result.held:
+        raise typer.Exit(EXIT_NOT_DONE)
+
+
+@app.command()
+def export(
+    path: Annotated[Path, typer.Argument(help="File to write.")],
+    peer: Annotated[
+        str, typer.Option("--for", help="Node that it is for; may be left out where only one is known.")
+    ] = "",
+) -> None:
+    """Write what a node has not answered yet into a file, to be carried to it where no line is.
+
+    Example: clientsync exchange export D:/to-head-office.exchange
+    """
+    from clientsync.exchange.carrying import write_file
+    from clientsync.logins import person
+
+    with _node() as node:
+        number = write_file(node, path, peer, actor=person())
+    put(f"{number} documents in {path}.")
+    say(
+        "It is signed, not encrypted: carry it as you carry the books. There: clientsync exchange import, and back "
+        "again with a file of theirs, so that what arrived is known here."
+    )
+
+
+@app.command(name="import")
+def import_(
+    path: Annotated[Path, typer.Argument(help="File that another node wrote for this one.")],
+    as_json: AsJson = False,
+) -> None:
+    """Take a file that another node wrote: its documents, and what it says of those that were sent to it.
+
+    Example: clientsync exchange import D:/to-head-office.exchange
+    """
+    from clientsync.exchange.carrying import read_file
+    from clientsync.logins import person
+
+    with _node() as node:
+        result = read_file(node, path, actor=person())
+    if as_json:
+        put_json(vars(result))
+    else:
+        put(result.sentence)
+    if result.failures or result.held:
         raise typer.Exit(EXIT_NOT_DONE)
 
 

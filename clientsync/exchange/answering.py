@@ -23,30 +23,9 @@ from clientsync.exchange.stored import parts_of
 
 def answer(node: Node, mailbox: Mailbox, lease: Lease) -> int:
     """Give the answers that changed, or that the mailbox does not hold, and return how many it took."""
-    with node.writing("acks", lease) as connection:
-        _number_changed(node, connection)
-        incarnation = node.incarnation(connection)
-        waiting = connection.execute(
-            select(t.batch_in).where(t.batch_in.c.is_posted == 0, t.batch_in.c.answer != "")
-        ).all()
-    if not waiting:
+    answers = numbered_answers(node, lease)
+    if not answers:
         return 0
-    answers = []
-    for row in waiting:
-        state, items = json.loads(row.answer)
-        answers.append(
-            Answer(
-                row.peer,
-                node.node_id,
-                row.epoch,
-                row.seq,
-                row.hash,
-                row.rev,
-                state,
-                tuple(items),
-                incarnation,
-            )
-        )
     missing = mailbox.answer(answers)
     given = [one for one in answers if (one.sender, one.epoch, one.seq) not in missing]
     with node.writing("answered", lease) as connection:
@@ -60,6 +39,33 @@ def answer(node: Node, mailbox: Mailbox, lease: Lease) -> int:
                 .values(is_posted=1)
             )
     return len(given)
+
+
+def numbered_answers(node: Node, lease: Lease) -> list[Answer]:
+    """Number the answers that changed, and return all that the mailbox does not hold as far as is known here."""
+    with node.writing("acks", lease) as connection:
+        _number_changed(node, connection)
+        incarnation = node.incarnation(connection)
+        waiting = connection.execute(
+            select(t.batch_in).where(t.batch_in.c.is_posted == 0, t.batch_in.c.answer != "")
+        ).all()
+    found = []
+    for row in waiting:
+        state, items = json.loads(row.answer)
+        found.append(
+            Answer(
+                row.peer,
+                node.node_id,
+                row.epoch,
+                row.seq,
+                row.hash,
+                row.rev,
+                state,
+                tuple(items),
+                incarnation,
+            )
+        )
+    return found
 
 
 def _number_changed(node: Node, connection: Connection) -> None:

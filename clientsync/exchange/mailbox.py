@@ -186,6 +186,26 @@ class Answer:
     incarnation: str
 
 
+def _keep(connection: Connection, answers: Sequence[Answer]) -> None:
+    stored = [
+        {
+            "sender": one.sender,
+            "receiver": one.receiver,
+            "epoch": one.epoch,
+            "seq": one.seq,
+            "rev": one.rev,
+            "state": one.state,
+            "items": canonical(list(one.items)),
+            "hash": one.hash,
+            "incarnation": one.incarnation,
+            "at": moment(),
+        }
+        for one in answers
+    ]
+    if stored:
+        connection.execute(upsert(connection)(mb_ack).on_conflict_do_nothing(), stored)
+
+
 @dataclass(frozen=True)
 class Request:
     """Something that one node asks of another."""
@@ -361,25 +381,13 @@ class Mailbox:
             for part in parts_of(places, _STREAMS):
                 rows = connection.execute(select(*_PLACE).where(tuple_(*_PLACE).in_(part)))
                 there.update(tuple(row) for row in rows)
-            stored = [
-                {
-                    "sender": one.sender,
-                    "receiver": one.receiver,
-                    "epoch": one.epoch,
-                    "seq": one.seq,
-                    "rev": one.rev,
-                    "state": one.state,
-                    "items": canonical(list(one.items)),
-                    "hash": one.hash,
-                    "incarnation": one.incarnation,
-                    "at": moment(),
-                }
-                for one, key in zip(answers, places, strict=True)
-                if key in there
-            ]
-            if stored:
-                connection.execute(upsert(connection)(mb_ack).on_conflict_do_nothing(), stored)
+            _keep(connection, [one for one, key in zip(answers, places, strict=True) if key in there])
         return {(one[0], one[2], one[3]) for one in places if one not in there}
+
+    def keep(self, answers: Sequence[Answer]) -> None:
+        """Store answers whose batches went another way."""
+        with writing(self.engine) as connection:
+            _keep(connection, answers)
 
     def answers(self, sender: str, batches: Iterable[tuple[str, int, int]]) -> list[Answer]:
         """Return the newest answer to each batch of a sender that has one; what cannot be read is as no answer.

@@ -53,9 +53,7 @@ def check_restored(node: Node, mailbox: Mailbox, lease: Lease) -> list[str]:
                 continue
             if peer in doubled:
                 restored.append(peer)
-                epoch = max(own.epoch, there.epoch if there else 0)
-                open_ = and_(t.batch_out.c.peer == peer, t.batch_out.c.state.in_((*OPEN_STATES, "DOUBLED")))
-                _begin_epoch(node, connection, peer, epoch + 1, _DOUBLED, again=open_, restarts=True)
+                _begin_doubled(node, connection, peer, max(own.epoch, there.epoch if there else 0) + 1)
             elif there is not None and _is_behind(connection, peer, own, there):
                 restored.append(peer)
                 lost = and_(_not_new(peer), t.after(t.batch_out, there.epoch, there.seq))
@@ -131,6 +129,8 @@ def _bring_again(connection: Connection, peer: str, own: Any, there: Position) -
         t.batch_out.c.state != "PACKED",
         t.after(t.batch_out, there.epoch, there.seq),
     )
+    is_carried = t.batch_out.c.uploaded_at == ""
+    set_back(connection, and_(after_it, is_carried), "PACKED")
     lost = set_back(connection, after_it, "PACKED")
     if lost:
         note_error(
@@ -276,15 +276,30 @@ def upload(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) -> 
         sent += sum(row.n for row in rows)
 
 
-def collect(node: Node, mailbox: Mailbox, lease: Lease) -> int:
+def begin_doubled(node: Node, lease: Lease) -> None:
+    """Begin a new epoch of every stream whose peer took other batches under the same numbers, without a mailbox."""
+    with node.writing("restore", lease) as connection:
+        streams = {row.peer: row for row in connection.execute(select(t.stream_out))}
+        for peer in sorted(_doubled(connection)):
+            _begin_doubled(node, connection, peer, streams[peer].epoch + 1)
+
+
+def _begin_doubled(node: Node, connection: Connection, peer: str, epoch: int) -> None:
+    open_ = and_(t.batch_out.c.peer == peer, t.batch_out.c.state.in_((*OPEN_STATES, "DOUBLED")))
+    _begin_epoch(node, connection, peer, epoch, _DOUBLED, again=open_, restarts=True)
+
+
+def collect(node: Node, mailbox: Mailbox, lease: Lease, *, is_carried: bool = False) -> int:
     """Take the answers to own batches, and return how many batches were found to be processed.
 
-    An answer never promotes a batch that is still to be brought, and one that a receiver gave before it was restored
+    An answer never promotes a batch that is still to be brought, except where it was carried as a file, ``is_carried``:
+    then the mailbox is not what its receiver took it from. One that a receiver gave before it was restored
     counts only until the receiver says so. An answer to another batch under the same number marks the own one
     as ``DOUBLED``: ``check_restored`` then begins a new epoch. Answers of older software name no digest.
     """
+    states = UNANSWERED if is_carried else OPEN_STATES
     with node.engine.connect() as connection:
-        rows = connection.execute(select(t.batch_out).where(t.batch_out.c.state.in_(OPEN_STATES))).all()
+        rows = connection.execute(select(t.batch_out).where(t.batch_out.c.state.in_(states))).all()
         streams = {row.peer: row for row in connection.execute(select(t.stream_out))}
     known = {(row.peer, row.epoch, row.seq): row for row in rows}
     if not known:
@@ -315,7 +330,7 @@ def collect(node: Node, mailbox: Mailbox, lease: Lease) -> int:
             here = t.at(t.batch_out, one.receiver, one.epoch, one.seq)
             done = connection.execute(
                 update(t.batch_out)
-                .where(here, t.batch_out.c.state.in_(OPEN_STATES))
+                .where(here, t.batch_out.c.state.in_(states))
                 .values(state=one.state, answered_at=moment(), answered_by=one.incarnation, rev=one.rev)
             )
             if done.rowcount:

@@ -117,7 +117,7 @@ def sync(
 def _sync(
     node: Node, mailbox: Mailbox, lease: Lease, result: SyncResult, progress: Progress, only: Sequence[str]
 ) -> None:
-    peers, beats = _handshake(node, mailbox, lease, result)
+    peers, beats = handshake(node, mailbox, lease, result)
     unknown = sorted(set(only) - set(peers))
     if unknown:
         raise InvalidInput(f"{', '.join(unknown)} is not known here. Valid: {', '.join(peers)}.")
@@ -162,9 +162,14 @@ def _sync(
     _ask_for_missing(node, mailbox, lease)
     watch(node, lease, beats)
     _beat(node, mailbox)
+    result.held = count_held(node)
+
+
+def count_held(node: Node) -> int:
+    """Return how many documents of the inbox wait."""
     with reading(node.engine) as connection:
         statement = select(func.count()).select_from(t.inbox).where(t.inbox.c.state.in_(OPEN))
-        result.held = int(connection.execute(statement).scalar_one())
+        return int(connection.execute(statement).scalar_one())
 
 
 def _send(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str], result: SyncResult) -> int:
@@ -198,7 +203,7 @@ def _note_failure(node: Node, lease: Lease, name: str, reason: str) -> None:
         )
 
 
-def _handshake(
+def handshake(
     node: Node, mailbox: Mailbox, lease: Lease, result: SyncResult
 ) -> tuple[list[str], dict[str, dict[str, Any]]]:
     """Return the peers and their signs of life, after versions were compared and what they read was noted."""
@@ -363,23 +368,24 @@ def _ask_for_missing(node: Node, mailbox: Mailbox, lease: Lease) -> None:
 
 
 def _beat(node: Node, mailbox: Mailbox) -> None:
+    mailbox.beat(node.node_id, *sign_of_life(node))
+
+
+def sign_of_life(node: Node) -> tuple[str, dict[str, Any]]:
+    """Return the incarnation of a node, and what it tells the others about itself."""
     with reading(node.engine) as connection:
         incarnation = node.incarnation(connection)
     waiting = unanswered(node)
-    mailbox.beat(
-        node.node_id,
-        incarnation,
-        {
-            "protocol": list(PROTOCOL),
-            "software": software_version(),
-            "readable": node.catalogue.readable,
-            "waiting": waiting.number,
-            "oldest_unsent": waiting.since,
-            "value": waiting.value,
-            "control": control_totals(node) if node.kind == "STORE" else [],
-            "gaps": _gaps(node),
-        },
-    )
+    return incarnation, {
+        "protocol": list(PROTOCOL),
+        "software": software_version(),
+        "readable": node.catalogue.readable,
+        "waiting": waiting.number,
+        "oldest_unsent": waiting.since,
+        "value": waiting.value,
+        "control": control_totals(node) if node.kind == "STORE" else [],
+        "gaps": _gaps(node),
+    }
 
 
 def _gaps(node: Node) -> list[list[str]]:

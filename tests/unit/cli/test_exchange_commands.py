@@ -84,6 +84,21 @@ def test_a_bill_goes_from_the_store_to_the_head_office_and_every_list_tells_it(m
     assert (total["type"], total["net here"], total["state"]) == ("bill", 1000, "equal")
 
 
+def test_a_bill_is_carried_as_a_file_and_a_file_carries_back_that_it_arrived(machines: Machines) -> None:
+    machines.enter(HEAD_OFFICE, "item", {"item_code": "I1", "name": "x", "hsn": "1", "tax_basis_points": 0})
+    machines.enter("S1", "bill", bill("S1", "S1-1"))
+    there, back = str(machines.folder / "there"), str(machines.folder / "back")
+    assert f"1 documents in {there}." in machines.run("S1", "exchange", "export", there)
+    result = json.loads(machines.run(HEAD_OFFICE, "exchange", "import", there, "--json"))
+    assert result["states"] == {"APPLIED": 1}
+    machines.run(HEAD_OFFICE, "exchange", "export", back, "--for", "S9", code=2)
+    machines.run(HEAD_OFFICE, "exchange", "export", back, "--for", "S1")
+    machines.run(HEAD_OFFICE, "exchange", "import", back, code=2)
+    assert "received 1" in machines.run("S1", "exchange", "import", back)
+    (row,) = json.loads(machines.run("S1", "exchange", "sent", "--json"))
+    assert (row["key"], row["status"]) == ("S1-1", "PROCESSED")
+
+
 def test_a_held_bill_is_listed_and_left_out_with_a_reason_that_is_kept(machines: Machines) -> None:
     machines.enter("S1", "bill", bill("S1", "S1-1", "I9"))
     machines.run("S1", "exchange", "sync")
