@@ -274,6 +274,10 @@ def _payment(writer: _Writer) -> Draft:
     payload = writer.payload
     paid = amount(payload.get("amount"))
     invoice = _need(writer, "sale", str(payload.get("sale", "")), sale_number(payload))
+    sale = writer.document.needs.get(Key("sale", str(payload.get("sale", ""))))
+    if sale is not None and sale.total and paid > amount(sale.total):  # rule B9 of the reference
+        text = f"the payment of {plain(paid)} is more than its sale, {plain(amount(sale.total))}"
+        writer.asked.against(reasons.target_rejected(text))
     body = {
         **writer.head(),
         "customerNo": writer.customer(),

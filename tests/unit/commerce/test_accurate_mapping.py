@@ -258,6 +258,26 @@ def test_a_return_pays_back_what_the_shop_paid_back_whatever_its_lines_make(
     assert [one["expenseAmount"] for one in draft.body["detailExpense"]] == ([expense] if expense else [])
 
 
+@pytest.mark.parametrize(
+    ("total", "is_taken"), [("50000", True), ("50000.00", True), ("", True), ("49999.99", False)]
+)
+def test_a_payment_of_more_than_its_sale_is_refused(total: str, is_taken: bool) -> None:
+    payload = {
+        "sale": "s1",
+        "reference": "#7",
+        "outlet": "MLB",
+        "customer": "",
+        "method": "Tunai",
+        "amount": "50000",
+    }
+    one = job("payment", payload, {Key("sale", "s1"): Booked("9", "IS-MLB-7", total)})
+    if is_taken:
+        assert drafted(one).body["chequeAmount"] == 50000
+        return
+    with pytest.raises(BookingRefused, match=r"payment of 50000 is more than its sale, 49999\.99"):
+        drafted(one)
+
+
 def test_a_count_sets_each_item_to_what_was_counted() -> None:
     payload = {"outlet": "MLB", "lines": [{**LINE, "counted": "8.5"}]}
     draft = drafted(job("stock_count", payload), Options(adjustment_account="6902"))
