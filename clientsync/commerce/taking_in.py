@@ -118,7 +118,7 @@ def take_in(
                         is_withdrawn=one.is_withdrawn and not _is_changed_as_well(row, one),
                         is_booked=bool(row.target_id),
                         reason_code=row.reason_code,
-                        is_told=_is_told_of(row, one, mode.zone),
+                        is_worth_same=_is_worth_same(row, one, mode.zone),
                     ),
                     revision=row.revision + (1 if row.payload_hash or row.attempts else 0),
                     arrived_at=row.arrived_at if row.payload_hash else at,
@@ -244,11 +244,10 @@ def let_go(connection: Connection, row: Any, at: datetime) -> set[int]:
     return {row.doc_id}
 
 
-def _is_told_of(row: Any, one: Received, zone: ZoneInfo) -> bool:
-    """Whether a person who booked a document by hand must be told that it is worth something else now."""
-    if not row.payload_hash or one.type in _KEPT or one.is_withdrawn:
-        return False
-    return _is_worth_other(row, one) or _is_of_another_day(row, one, zone)
+def _is_worth_same(row: Any, one: Received, zone: ZoneInfo) -> bool:
+    """Whether nothing is changed of a booked document but how it stands or what was paid of it, or it never came."""
+    is_changed = _is_worth_other(row, one) or _is_of_another_day(row, one, zone)
+    return not row.payload_hash or not is_changed
 
 
 def _is_of_another_day(row: Any, one: Received, zone: ZoneInfo) -> bool:
@@ -420,24 +419,26 @@ def state_after_change(
     is_withdrawn: bool = False,
     is_booked: bool = False,
     reason_code: str = "",
-    is_told: bool = False,
+    is_worth_same: bool = False,
 ) -> dict[str, Any]:
     """Return state and reason of a document after the source changed it; empty when they stay.
 
     What may have been sent is looked up first, also when it failed: a sale that is booked is taken back by its own
-    return. What a person must correct by hand stays as it is, and what one booked by hand is told with ``is_told``.
+    return. What a person must correct by hand stays as it is, and what one booked by hand is told. What is worth the
+    same stays booked as it is.
     """
     changed = reasons.changed_after_booking()
     told = {"state": State.FAILED, "reason_code": changed.code, "reason": changed.text}
     if state is State.WAIVED or (state is State.FAILED and reason_code == changed.code):
-        return told if is_told and state is State.WAIVED else {}
+        is_settled = is_worth_same or is_withdrawn or type_name in _KEPT or state is not State.WAIVED
+        return {} if is_settled else told
     is_unsent = state in (State.FAILED, State.EXPECTED) or (state in _NOT_SENT and not attempts)
     is_looked_up = state in (State.FAILED, State.EXPECTED) and (is_booked or attempts > 0)
     if is_withdrawn and not is_looked_up:
         return {"state": State.SUPERSEDED} | _NO_REASON if is_unsent else {}
     if is_unsent or state is State.SUPERSEDED:
         return {"state": State.RECEIVED} | _NO_REASON
-    if state is not State.SUCCESS or type_name in _KEPT:
+    if state is not State.SUCCESS or type_name in _KEPT or is_worth_same:
         return {}
     if type_name in _REPLACED:
         return {"state": State.RECEIVED} | _NO_REASON

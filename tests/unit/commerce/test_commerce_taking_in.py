@@ -166,6 +166,19 @@ def test_a_sale_that_the_shop_moves_to_another_day_is_looked_at_again(type_name:
     assert world.accounting.looks == looks + 1
 
 
+def test_a_sale_of_which_only_more_is_paid_stays_booked_as_it_is() -> None:
+    world, received = booked("sale", payload={"total": "9", "paid": "0", "status": "completed"})
+    before = world.accounting.looks, world.accounting.sends
+    world.arrive(world.change(received, payload={"paid": "9"}))
+    assert state(world, received) == (State.SUCCESS, "")
+    world.work()
+    assert (world.accounting.looks, world.accounting.sends) == before
+    assert world.row("sale", "d1").payload["paid"] == "9"
+    world.arrive(world.change(received, payload={"paid": "9", "total": "8"}))
+    world.work()
+    assert world.accounting.payloads[received.key]["total"] == "8"
+
+
 @pytest.mark.parametrize("type_name", ["sale_return", "transfer_out", "transfer_in", "stock_count"])
 def test_what_cannot_be_replaced_waits_for_a_person_when_it_is_moved_to_another_day(type_name: str) -> None:
     world, received = booked(type_name)
