@@ -7,24 +7,41 @@ are looked at. Outlets that are mapped to one warehouse are one place.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from itertools import count as count_from
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, select, tuple_
+from sqlalchemy import Connection, Select, and_, or_, select, tuple_
 
-from clientsync.commerce.documents import COUNTING_TYPES, DONE, SELLING_TYPES
+from clientsync.commerce.documents import COUNTING_TYPES, DONE, SELLING_TYPES, State
 from clientsync.commerce.judging import JUDGED
-from clientsync.commerce.store import DOCS, MAPS, STOCK, age_of
+from clientsync.commerce.store import AGE, DOCS, MAPS, STOCK, age_of
 from clientsync.database import among
 
 _MOVED, _COUNTED = STOCK.alias("moved"), STOCK.alias("counted")
 _COUNT, _DOC = DOCS.alias("count"), DOCS.alias("doc")
+_WITH_GOODS = (DOCS.c.doc_id, DOCS.c.lane, *AGE, DOCS.c.payload, DOCS.c.inputs)
+_GOES = (State.READY, State.WAITING, State.SENDING)
+"""States of what goes by itself when it has its turn."""
+_AT_ONCE = 100
+"""Sales of which the goods are looked at together."""
 
 
-def waited_for(connection: Connection, name: str, ids: Collection[int]) -> set[tuple[int, int]]:
-    """Return (count, document) for every document that is not done and that a count among some documents waits for."""
+def waited_for(
+    connection: Connection, name: str, ids: Collection[int], judged: Collection[int] = ()
+) -> set[tuple[int, int]]:
+    """Return (count, document) for documents that are not done and that a count among some documents waits for.
+
+    Of sales that only take their turn there may be thousands, so of those the first ones do for all.
+
+    Args:
+        connection: of a transaction.
+        name: of the connection.
+        ids: documents; those that are no counts wait for nothing here.
+        judged: documents whose state is decided now, so the one that is stored says nothing.
+    """
     moved = connection.execute(_earlier_stock(connection, name, ids)).all()
-    return {(row[0], row[1]) for row in moved} | _earlier_sales(connection, name, ids)
+    return {(row[0], row[1]) for row in moved} | _earlier_sales(connection, name, ids, judged)
 
 
 def counts_after(connection: Connection, name: str, ids: Collection[int]) -> set[int]:
@@ -103,13 +120,12 @@ def _earlier_stock(connection: Connection, name: str, counts: Collection[int]) -
     )
 
 
-def _earlier_sales(connection: Connection, name: str, ids: Collection[int]) -> set[tuple[int, int]]:
-    columns = (
-        DOCS.c.doc_id, DOCS.c.lane, DOCS.c.occurred_at, DOCS.c.type_rank, DOCS.c.source_id, DOCS.c.payload,
-        DOCS.c.inputs,
-    )  # fmt: skip
+def _earlier_sales(
+    connection: Connection, name: str, ids: Collection[int], judged: Collection[int]
+) -> set[tuple[int, int]]:
+    """Return those of the earlier sales that may be named: all that may be broken, and of the others the first."""
     counts = connection.execute(
-        select(*columns).where(
+        select(*_WITH_GOODS).where(
             DOCS.c.connection == name, among(connection, DOCS.c.doc_id, ids), DOCS.c.type.in_(COUNTING_TYPES)
         )
     ).all()
@@ -120,21 +136,35 @@ def _earlier_sales(connection: Connection, name: str, ids: Collection[int]) -> s
     for row in counts:
         by_place.setdefault(places.get(row.lane, row.lane), []).append((row, _goods_of(row)))
     lanes = {row.lane for row in counts} | {lane for lane, place in places.items() if place in by_place}
-    sold = connection.execute(
-        select(*columns).where(
-            DOCS.c.connection == name,
-            among(connection, DOCS.c.lane, lanes),
-            DOCS.c.state.not_in(DONE),
-            DOCS.c.type.in_(SELLING_TYPES),
-            DOCS.c.occurred_at <= max(row.occurred_at for row in counts),
-        )
+    sold = and_(
+        DOCS.c.connection == name,
+        among(connection, DOCS.c.lane, lanes),
+        DOCS.c.state.not_in(DONE),
+        DOCS.c.type.in_(SELLING_TYPES),
+        DOCS.c.occurred_at <= max(row.occurred_at for row in counts),
     )
-    return {
-        (count.doc_id, row.doc_id)
-        for row in sold
-        for count, goods in by_place[places.get(row.lane, row.lane)]
-        if age_of(row) < age_of(count) and not goods.isdisjoint(_goods_of(row))
-    }
+
+    def pairs(rows: Iterable[Any]) -> set[tuple[int, int]]:
+        return {
+            (count.doc_id, row.doc_id)
+            for row in rows
+            for count, goods in by_place[places.get(row.lane, row.lane)]
+            if age_of(row) < age_of(count) and not goods.isdisjoint(_goods_of(row))
+        }
+
+    may_be_broken = or_(DOCS.c.state.not_in(_GOES), among(connection, DOCS.c.doc_id, judged))
+    found = pairs(connection.execute(select(*_WITH_GOODS).where(sold, may_be_broken)))
+    waiting = {row.doc_id for row in counts}
+    for begin in count_from(0, _AT_ONCE):
+        page = select(DOCS.c.doc_id).where(sold, ~may_be_broken).order_by(*AGE).limit(_AT_ONCE).offset(begin)
+        first = connection.execute(page).scalars().all()
+        rows = connection.execute(select(*_WITH_GOODS).where(among(connection, DOCS.c.doc_id, first))).all()
+        more = {pair for pair in pairs(sorted(rows, key=age_of)) if pair[0] in waiting}
+        found |= more
+        waiting -= {pair[0] for pair in more}
+        if len(first) < _AT_ONCE or not waiting:
+            return found
+    raise AssertionError("unreachable: the sales come to an end")
 
 
 def _goods_of(row: Any) -> set[str]:

@@ -88,7 +88,7 @@ def _edges(connection: Connection, name: str, rows: Mapping[int, Any]) -> dict[i
         edges.setdefault(row.doc_id, []).append(row.need_id)
     counts = [one for one, row in rows.items() if row.type in COUNTING_TYPES]
     if counts:
-        for doc_id, need_id in waited_for(connection, name, counts):
+        for doc_id, need_id in waited_for(connection, name, counts, rows.keys()):
             edges.setdefault(doc_id, []).append(need_id)
     return edges
 

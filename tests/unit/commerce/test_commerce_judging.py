@@ -388,6 +388,22 @@ def test_a_count_waits_for_earlier_sales_and_returns_that_have_their_hour_later(
     assert world.accounting.times[sold.key] <= world.accounting.times[Key("stock_count", "count")]
 
 
+def test_of_many_sales_that_a_count_waits_for_one_that_failed_is_named_and_else_the_first() -> None:
+    world = CommerceWorld()
+    world.set_mode(sales="scheduled", sales_at=("21:00",))
+    for number in range(250):
+        goods = [{"sku": "G1" if number >= 220 else "G2"}]
+        world.add("sale", f"s{number:03}", at=number, lane="A", lines=goods, is_broken=number == 240)
+    world.add("stock_count", "count", at=300, lane="A", lines=[{"sku": "G1"}])
+    world.arrive(*(one.received for one in world.shop.given.values()))
+    assert world.row("stock_count", "count").blocker_id == world.row("sale", "s220").doc_id
+    world.set_mode(sales="real_time")
+    world.turn()
+    count = world.row("stock_count", "count")
+    assert (count.blocker_id, count.reason_code) == (world.row("sale", "s240").doc_id, "needs_failed")
+    assert world.judge_all() == 0
+
+
 def test_a_count_waits_for_sales_of_another_outlet_that_take_from_its_warehouse() -> None:
     world = CommerceWorld()
     world.add("sale", "web", lane="tokopedia", lines=[{"sku": "G1"}], is_broken=True)
