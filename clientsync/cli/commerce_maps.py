@@ -131,7 +131,7 @@ def maps_out(
     from clientsync.commerce.deciding import KINDS
     from clientsync.commerce.status import mappings
     from clientsync.errors import InvalidInput
-    from clientsync.warehouse.export import harmless
+    from clientsync.formulas import guarded
 
     with opened(name) as (of, _):
         rows = [one for one in mappings(of) if one["kind"] in KINDS]
@@ -139,7 +139,7 @@ def maps_out(
         with path.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file, lineterminator="\r\n")
             writer.writerow(COLUMNS)
-            writer.writerows([harmless(one[column]) for column in COLUMNS] for one in rows)
+            writer.writerows([guarded(one[column]) for column in COLUMNS] for one in rows)
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written ({type(error).__name__}).") from None
     put(
@@ -224,9 +224,8 @@ def _row(names: Sequence[str], line: Sequence[Any]) -> dict[str, str]:
 
 def _cell(value: Any) -> str:
     """Return the text of a cell, without the apostrophe that keeps a spreadsheet from taking it for a formula."""
-    from clientsync.warehouse.export import harmless
+    from clientsync.formulas import unguarded
 
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    text = "" if value is None else str(value).strip()
-    return text[1:] if text.startswith("'") and harmless(text[1:]) == text else text
+    return unguarded("" if value is None else str(value).strip())

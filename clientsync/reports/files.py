@@ -24,42 +24,13 @@ from typing import Any
 from clientsync.clock import INDIA
 from clientsync.crash import crash_point
 from clientsync.errors import InvalidInput, OutOfSpace
+from clientsync.formulas import guarded
 from clientsync.reports.words import Coloured
 
 MAX_CELL = 32_767  # characters in a cell of Excel
 STALE_SECONDS = 3600.0
 
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]|[\ud800-\udfff]")
-_INVISIBLE = "\u00a0\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u2060\ufeff"
-_SKIPPED = " \t\r\n\x00\x0b\x0c'\"" + _INVISIBLE
-_STARTS = "=+-@|%＝＋－＠−"
-_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,10})?")
-
-
-def is_dangerous(text: str) -> bool:
-    """Whether a spreadsheet program may take this text for a formula or a command."""
-    if not text or _NUMBER.fullmatch(text):
-        return False
-    if text[0] in "\t\r\n\x00":
-        return True
-    body = text.lstrip(_SKIPPED)
-    return bool(body) and body[0] in _STARTS
-
-
-def guarded(text: str) -> str:
-    """Return text as it may stand in a CSV file; ``unguarded`` gives back what it was."""
-    return f"'{text}" if _is_marked(text) else text
-
-
-def unguarded(text: str) -> str:
-    """Return the text that ``guarded`` was given."""
-    return text[1:] if text.startswith("'") and _is_marked(text[1:]) else text
-
-
-def _is_marked(text: str) -> bool:
-    """Whether text is dangerous, or would be behind apostrophes of its own, which would else be taken for the guard."""
-    apostrophes = len(text) - len(text.lstrip("'"))
-    return any(is_dangerous(text[start:]) for start in range(apostrophes + 1))
 
 
 def sheet_text(text: str) -> str:

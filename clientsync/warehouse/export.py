@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import errno
 import os
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
@@ -24,6 +23,7 @@ from sqlalchemy import Engine, Select, select
 from clientsync.crash import crash_point
 from clientsync.database import one_state, reading
 from clientsync.errors import InvalidInput, OutOfSpace, UnknownName
+from clientsync.formulas import guarded
 from clientsync.money import rupees
 from clientsync.spec.module import TableSpec
 from clientsync.warehouse.schema import ColumnSpec, WarehouseTable, as_of, warehouse_table
@@ -32,7 +32,6 @@ FORMATS = ("parquet", "csv", "xlsx")
 ROWS_PER_READ = 10_000
 ROWS_PER_SHEET = 1_048_575  # Excel's limit less the heading
 FIRST_DAY = date(1900, 3, 1)  # the first day that Excel counts rightly; those before it are written as text
-_FORMULA = re.compile(r"^[\s\"'\u00a0\ufeff]*[=+\-@\t\r\x00\uff1d\uff0b\uff0d\uff20]|^[\t\r\n\x00]")
 
 Values = Sequence[Any]
 
@@ -163,19 +162,12 @@ class Writer(Protocol):
         ...
 
 
-def harmless(text: str) -> str:
-    """Return a text that a spreadsheet shows as text: one that could be a formula gets a leading apostrophe."""
-    return f"'{text}" if _FORMULA.search(text) else text
-
-
 class _Csv:
     def __init__(self, file: Any) -> None:
         self._writer = csv.writer(file, lineterminator="\r\n")
 
     def write(self, rows: Sequence[Values]) -> None:
-        self._writer.writerows(
-            [harmless(one) if isinstance(one, str) else one for one in row] for row in rows
-        )
+        self._writer.writerows([guarded(one) if isinstance(one, str) else one for one in row] for row in rows)
 
 
 @contextmanager

@@ -17,8 +17,9 @@ from openpyxl.utils.escape import unescape
 from pypdf import PdfReader
 
 from clientsync.errors import InvalidInput
+from clientsync.formulas import unguarded
 from clientsync.reports import sheets
-from clientsync.reports.files import sheet_text, unguarded
+from clientsync.reports.files import sheet_text
 from clientsync.reports.firm import FirmReport, at_stake, tally
 from clientsync.reports.firm_page import page_of, write_page
 from clientsync.reports.firm_workbook import KINDS, next_step, write_firm_csv, write_firm_workbook

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 
 from clientsync.errors import InvalidInput, OutOfSpace
-from clientsync.reports.files import guarded, is_dangerous, sheet_text, unguarded, whole_file, write_csv
+from clientsync.formulas import guarded, is_dangerous, unguarded
+from clientsync.reports.files import sheet_text, whole_file, write_csv
 from clientsync.reports.sheets import SheetColumn, new_book
 from tests.support.hostile import HOSTILE
 
