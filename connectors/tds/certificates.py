@@ -26,11 +26,12 @@ from clientsync.spec.module import (
     Record,
     Row,
     Section,
+    Skip,
     TableSpec,
 )
 from connectors.gst.shapes import leaves, only_known
 from connectors.tds import fields, forms, identifiers
-from connectors.tds.rests import INBOX_CHECKSUM, general_inbox
+from connectors.tds.rests import INBOX_CHECKSUM, general_inbox, rest
 
 CATEGORY = "42"
 """Inbox category of certificates u/s 197 and 206C (reference 3.4)."""
@@ -413,6 +414,14 @@ def _not_listed(records: Sequence[Record], asking: Asking) -> Iterable[Finding]:
         )
 
 
+def _none_listed(asking: Asking, section: Section) -> Skip | None:
+    """Resting: the new portal listed no certificate of the deductor, and nothing names one that would be looked for."""
+    memory = asking.memory.get(section.name)
+    if memory is None or memory.rows or _known(asking, "2025"):
+        return None
+    return rest(asking, section, "no certificate was listed, and no statement or register names one")
+
+
 def _inbox_params(tab: str) -> Callable[[Asking], dict[str, str]]:
     return lambda _: {"commClassify": tab, "page": "1"}
 
@@ -574,6 +583,7 @@ MODULE = Module(
             parse=_parse_list,
             tables=(NOTICES.name,),
             params=lambda _: {"pageNumber": "1"},
+            skip=(_none_listed,),
             integrity=(only_known(_LIST_SHAPE, "the list of certificates of the new portal"),),
             reconcile=_not_listed,
             next_page=_next_of_list,

@@ -143,7 +143,13 @@ def a_demanded_statement(**more: Any) -> Skip | None:
     return a_statement(**{**state, **more})
 
 
+def the_list_of_certificates(rows: int = 0, **more: Any) -> Skip | None:
+    read = {"list_2025": CellMemory(READ, None, None, rows, was_loaded=True)}
+    return skip_of(certificates.MODULE, "list_2025", night(read=read, **more))
+
+
 EVERY = (
+    the_list_of_certificates,
     a_demanded_statement,
     a_statement,
     a_status_list,
@@ -186,6 +192,7 @@ def test_a_rest_ends_after_its_days_and_never_began_with_zero(settled: Any) -> N
         (the_general_inbox, "inbox_action"),
         (the_certificates_inbox, "inbox_action"),
         (the_filed_forms, "form_140"),
+        (the_list_of_certificates, "list_2025"),
     ],
 )
 def test_what_was_asked_in_vain_does_not_rest(settled: Any, gap: str) -> None:
@@ -328,6 +335,19 @@ def test_a_form_that_e_filing_has_not_accepted_is_asked_every_night(status: str)
     assert the_filed_forms(statements={place: [{**STATEMENT, "status": status}]}) is None
     assert the_filed_forms(statements={place: []}) is None
     assert the_filed_forms(statements={place: [{**STATEMENT, "status": "Accepted"}] * 2}) is None
+
+
+def test_the_list_of_certificates_rests_only_while_nobody_has_one() -> None:
+    named = {
+        "number": "0AA0000TDP0A000",
+        "act": "2025",
+        "year": "2026-27",
+        "pan": "AAAPA1111A",
+        "source": "statement",
+    }
+    assert the_list_of_certificates(certificates=[{**named, "act": "1961"}]) is not None
+    assert the_list_of_certificates(certificates=[named]) is None
+    assert the_list_of_certificates(rows=1) is None
 
 
 def test_certificates_are_verified_on_a_night_on_which_the_tab_for_information_rests() -> None:
