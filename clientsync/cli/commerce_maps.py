@@ -131,7 +131,7 @@ def maps_out(
     from clientsync.commerce.deciding import KINDS
     from clientsync.commerce.status import mappings
     from clientsync.errors import InvalidInput
-    from clientsync.formulas import guarded
+    from clientsync.spreadsheets import guarded
 
     with opened(name) as (of, _):
         rows = [one for one in mappings(of) if one["kind"] in KINDS]
@@ -224,7 +224,7 @@ def _row(names: Sequence[str], line: Sequence[Any]) -> dict[str, str]:
 
 def _cell(value: Any) -> str:
     """Return the text of a cell, without the apostrophe that keeps a spreadsheet from taking it for a formula."""
-    from clientsync.formulas import unguarded
+    from clientsync.spreadsheets import unguarded
 
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -48,8 +48,8 @@ def dictionary(
 
     Example: clientsync db dictionary --out data-dictionary.md
     """
+    from clientsync.drafts import whole_file
     from clientsync.registry import all_tables
-    from clientsync.reports.files import whole_file
     from clientsync.warehouse.dictionary import data_dictionary
 
     text = data_dictionary(all_tables().values())

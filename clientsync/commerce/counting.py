@@ -19,6 +19,13 @@ from clientsync.commerce.store import AGE, DOCS, MAPS, STOCK, age_of
 from clientsync.database import among
 
 _MOVED, _COUNTED = STOCK.alias("moved"), STOCK.alias("counted")
+_SAME_GOODS = and_(
+    _MOVED.c.connection == _COUNTED.c.connection,
+    _MOVED.c.lane == _COUNTED.c.lane,
+    _MOVED.c.sku == _COUNTED.c.sku,
+    _MOVED.c.doc_id != _COUNTED.c.doc_id,
+)
+"""Condition that two documents move and count the same goods of an outlet."""
 _COUNT, _DOC = DOCS.alias("count"), DOCS.alias("doc")
 _WITH_GOODS = (DOCS.c.doc_id, DOCS.c.lane, *AGE, DOCS.c.payload, DOCS.c.inputs)
 _GOES = (State.READY, State.WAITING, State.SENDING)
@@ -53,12 +60,7 @@ def counts_after(connection: Connection, name: str, ids: Collection[int]) -> set
             .select_from(_MOVED)
             .join(
                 _COUNTED,
-                and_(
-                    _COUNTED.c.connection == _MOVED.c.connection,
-                    _COUNTED.c.lane == _MOVED.c.lane,
-                    _COUNTED.c.sku == _MOVED.c.sku,
-                    _COUNTED.c.doc_id != _MOVED.c.doc_id,
-                ),
+                _SAME_GOODS,
             )
             .join(_DOC, _DOC.c.doc_id == _COUNTED.c.doc_id)
             .where(
@@ -100,12 +102,7 @@ def _earlier_stock(connection: Connection, name: str, counts: Collection[int]) -
         .select_from(_COUNTED)
         .join(
             _MOVED,
-            and_(
-                _MOVED.c.connection == _COUNTED.c.connection,
-                _MOVED.c.lane == _COUNTED.c.lane,
-                _MOVED.c.sku == _COUNTED.c.sku,
-                _MOVED.c.doc_id != _COUNTED.c.doc_id,
-            ),
+            _SAME_GOODS,
         )
         .join(_COUNT, _COUNT.c.doc_id == _COUNTED.c.doc_id)
         .join(_DOC, _DOC.c.doc_id == _MOVED.c.doc_id)

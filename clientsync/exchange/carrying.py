@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from clientsync.database import among, reading
+from clientsync.database import reading
 from clientsync.errors import ExchangeRefused, InvalidInput
 from clientsync.exchange import tables as t
 from clientsync.exchange.answering import numbered_answers
@@ -34,7 +34,7 @@ from clientsync.exchange.nodes import Lease, Node, give_back, moment, note_audit
 from clientsync.exchange.packing import pack
 from clientsync.exchange.receiving import receive
 from clientsync.exchange.rights import prepare_mailbox
-from clientsync.exchange.sending import UNANSWERED, begin_doubled, collect
+from clientsync.exchange.sending import UNANSWERED, begin_doubled, bodies_of, collect
 from clientsync.exchange.stored import parts_of
 from clientsync.exchange.syncing import SyncResult, count_held, handshake, sign_of_life
 
@@ -102,11 +102,7 @@ def _unanswered(node: Node, peer: str) -> tuple[list[Batch], dict[str, bytes], i
             .where(t.batch_out.c.peer == peer, t.batch_out.c.state.in_(UNANSWERED))
             .order_by(t.batch_out.c.epoch, t.batch_out.c.seq)
         ).all()
-        shas = {row.body_sha for row in rows}
-        bodies = {
-            row.sha: bytes(row.bytes)
-            for row in connection.execute(select(t.body).where(among(connection, t.body.c.sha, shas)))
-        }
+        bodies = bodies_of(connection, rows)
     return [batch_of(node.node_id, peer, row) for row in rows], bodies, sum(row.n for row in rows)
 
 

@@ -252,11 +252,7 @@ def upload(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) -> 
                 .order_by(t.batch_out.c.peer, t.batch_out.c.epoch, t.batch_out.c.seq)
                 .limit(AT_ONCE * 5)
             ).all()
-            shas = sorted({row.body_sha for row in rows})
-            bodies = {
-                row.sha: bytes(row.bytes)
-                for row in connection.execute(select(t.body).where(among(connection, t.body.c.sha, shas)))
-            }
+            bodies = bodies_of(connection, rows)
         if not rows:
             return sent
         node.boundary("exchange_upload_before")
@@ -274,6 +270,12 @@ def upload(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) -> 
                     .values(state="UPLOADED", uploaded_at=moment())
                 )
         sent += sum(row.n for row in rows)
+
+
+def bodies_of(connection: Connection, rows: Iterable[Any]) -> dict[str, bytes]:
+    """Return the bodies of numbered batches by their digest."""
+    found = select(t.body).where(among(connection, t.body.c.sha, {row.body_sha for row in rows}))
+    return {row.sha: bytes(row.bytes) for row in connection.execute(found)}
 
 
 def begin_doubled(node: Node, lease: Lease) -> None:

@@ -8,27 +8,19 @@ Source of the list of dangerous beginnings: OWASP ASVS 1.2.10 (CWE-1236).
 from __future__ import annotations
 
 import csv
-import errno
-import os
 import re
-import shutil
-import tempfile
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from clientsync.clock import INDIA
-from clientsync.crash import crash_point
-from clientsync.errors import InvalidInput, OutOfSpace
-from clientsync.formulas import guarded
+from clientsync.drafts import whole_file
 from clientsync.reports.words import Coloured
+from clientsync.spreadsheets import guarded
 
 MAX_CELL = 32_767  # characters in a cell of Excel
-STALE_SECONDS = 3600.0
 
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]|[\ud800-\udfff]")
 
@@ -74,55 +66,3 @@ def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) ->
             writer.writerow([csv_value(value) for value in row])
             count += 1
     return count
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a draft beside ``path``; it takes the place of ``path`` when the block ends without an error.
-
-    Raises:
-        OutOfSpace: the disk is full.
-        InvalidInput: the place cannot be written; says which.
-    """
-    folder = path.parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder, path.name)
-        room = Path(tempfile.mkdtemp(prefix=f".{path.name}.draft-", dir=folder))
-    except OSError as error:
-        raise _typed(error, path) from None
-    try:
-        draft = room / path.name
-        yield draft
-        _on_disk(draft)
-        crash_point("before_report_rename")
-        draft.replace(path)
-        _on_disk(folder)
-        crash_point("after_report_rename")
-    except OSError as error:
-        raise _typed(error, path) from None
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
-
-
-def _sweep(folder: Path, name: str) -> None:
-    """Remove drafts that a killed process left."""
-    for left in folder.glob(f".{name}.draft-*"):
-        if time.time() - left.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _on_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _typed(error: OSError, path: Path) -> OutOfSpace | InvalidInput:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutOfSpace(f"The disk is full: {path.name} was not written.")
-    return InvalidInput(
-        f"{path} cannot be written ({error.strerror or type(error).__name__}); is it open elsewhere?"
-    )

@@ -15,9 +15,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from clientsync.drafts import whole_file
 from clientsync.errors import InvalidInput
 from clientsync.money import grouped
-from clientsync.reports.files import sheet_text, whole_file
+from clientsync.reports.files import sheet_text
 from clientsync.reports.firm import FirmReport, Tally, missing_by_client, states_by_recon, tally
 from clientsync.reports.matches import SHOWN_WORDS
 from clientsync.reports.reconciliations import recon_order

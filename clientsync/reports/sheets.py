@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from clientsync.clock import INDIA
-from clientsync.reports.files import sheet_text, whole_file
+from clientsync.drafts import whole_file
+from clientsync.reports.files import sheet_text
 from clientsync.reports.words import Coloured
+from clientsync.spreadsheets import FIRST_DAY, MAX_ROWS
 
-MAX_ROWS = 1_048_575  # of Excel, without the header
-FIRST_DAY = date(1900, 3, 1)
-"""The first day that Excel counts rightly; what lies before it is written as text."""
 COLOURS = {
     "good": ("#C6EFCE", "#006100"),
     "plain": ("#EDEDED", "#404040"),

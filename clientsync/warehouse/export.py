@@ -8,10 +8,8 @@ the warehouse, though a run writes meanwhile.
 from __future__ import annotations
 
 import csv
-import errno
-import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from importlib import import_module
@@ -20,18 +18,16 @@ from typing import Any, Protocol
 
 from sqlalchemy import Engine, Select, select
 
-from clientsync.crash import crash_point
 from clientsync.database import one_state, reading
-from clientsync.errors import InvalidInput, OutOfSpace, UnknownName
-from clientsync.formulas import guarded
+from clientsync.drafts import unwritten, whole_file
+from clientsync.errors import UnknownName
 from clientsync.money import rupees
 from clientsync.spec.module import TableSpec
+from clientsync.spreadsheets import FIRST_DAY, MAX_ROWS, guarded
 from clientsync.warehouse.schema import ColumnSpec, WarehouseTable, as_of, warehouse_table
 
 FORMATS = ("parquet", "csv", "xlsx")
 ROWS_PER_READ = 10_000
-ROWS_PER_SHEET = 1_048_575  # Excel's limit less the heading
-FIRST_DAY = date(1900, 3, 1)  # the first day that Excel counts rightly; those before it are written as text
 
 Values = Sequence[Any]
 
@@ -74,7 +70,7 @@ def export(
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _typed(error, out_dir) from error
+        raise unwritten(error, out_dir) from None
     with one_state(engine):
         return [
             _export(
@@ -102,31 +98,11 @@ def _rows_wanted(spec: TableSpec, clients: Collection[str] | None, moment: datet
 
 def _export(engine: Engine, folder: Path, table: WarehouseTable, form: str, wanted: Select[Any]) -> Path:
     path = folder / f"{table.spec.name}.{form}"
-    partial = folder / f".{path.name}.partial"
-    try:
-        with reading(engine) as connection, _WRITERS[form](partial, table) as writer:
-            rows = connection.execute(wanted.execution_options(stream_results=True))
-            for part in rows.partitions(ROWS_PER_READ):
-                writer.write([_shown(table, row) for row in part])
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        crash_point("before_report_rename")
-        partial.replace(path)
-        crash_point("after_report_rename")
-    except OSError as error:
-        raise _typed(error, path) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+    with whole_file(path) as draft, reading(engine) as connection, _WRITERS[form](draft, table) as writer:
+        rows = connection.execute(wanted.execution_options(stream_results=True))
+        for part in rows.partitions(ROWS_PER_READ):
+            writer.write([_shown(table, row) for row in part])
     return path
-
-
-def _typed(error: OSError, path: Path) -> OutOfSpace | InvalidInput:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutOfSpace(f"The disk is full: {path.name} was not written.")
-    return InvalidInput(
-        f"{path} cannot be written ({error.strerror or type(error).__name__}); is it open elsewhere?"
-    )
 
 
 def heading(table: WarehouseTable) -> list[str]:
@@ -201,7 +177,7 @@ class _Workbook:
 
     def write(self, rows: Sequence[Values]) -> None:
         for row in rows:
-            if self._row > ROWS_PER_SHEET:
+            if self._row > MAX_ROWS:
                 self._turn_page()
             for column, value in enumerate(row):
                 self._write_cell(column, value)

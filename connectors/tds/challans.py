@@ -33,7 +33,7 @@ from clientsync.spec.module import (
 from clientsync.warehouse.views import View
 from connectors.gst.shapes import leaves, only_known
 from connectors.tds import fields, identifiers
-from connectors.tds.rests import has_demand_moved, has_new_statement, last_read, rest
+from connectors.tds.rests import is_stirred, last_read, rest
 
 PAGE_SIZE = 100
 """Rows of a page; larger ones worked for others, this one is safe (reference 3.2)."""
@@ -535,23 +535,19 @@ def _over(asking: Asking, section: Section) -> Skip | None:
     another demand ends the rest: whoever corrects a statement or settles a demand pays first.
     """
     read_on, memory = last_read(asking, section.name), asking.memory.get(section.name)
-    paid = {_place(one) for one in asking.known.get("challans", ()) if one["act"] == "1961"}
+    paid = {identifiers.key_of(one) for one in asking.known.get("challans", ()) if one["act"] == "1961"}
     if read_on is None or memory is None or memory.rows != len(paid) or asking.today <= LAST_PAYMENTS_DUE:
         return None
     on_traces = (*asking.known.get("unconsumed", ()), *asking.known.get("statuses", ()))
-    if any(one["deposited_on"] >= read_on and _place(one) not in paid for one in on_traces):
+    if any(one["deposited_on"] >= read_on and identifiers.key_of(one) not in paid for one in on_traces):
         return None
-    if has_new_statement(asking, section.name) or has_demand_moved(asking, section.name):
+    if is_stirred(asking, section.name):
         return None
     why = (
         f"payments under the Act of 1961 were due until {LAST_PAYMENTS_DUE:%d-%m-%Y}, TRACES shows no further "
         "challan, no statement under that Act is new, and the demand has not moved"
     )
     return rest(asking, section, why, details=("detail_1961",))
-
-
-def _place(one: Mapping[str, Any]) -> identifiers.ChallanKey:
-    return identifiers.challan_key(one["bsr"], one["serial"], one["deposited_on"])
 
 
 def _list_section(act: str) -> Section:

@@ -8,8 +8,10 @@ never repeats it, and a placeholder of a PAN is never taken for a PAN.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from clientsync.identifiers import Fault, IdentifierInvalid, normalise_identifier
 
@@ -159,6 +161,15 @@ def serial(value: str | int) -> str:
 def same_serial(one: str | int, other: str | int) -> bool:
     """Whether two serials are one number, whatever zeros stand before them (V05)."""
     return serial(one) == serial(other)
+
+
+def key_of(row: Mapping[str, Any]) -> ChallanKey:
+    """Return what tells the challan of a row apart in every system, from its BSR code, serial and day of deposit.
+
+    Raises:
+        IdentifierInvalid: V04 or V05 does not hold.
+    """
+    return challan_key(row["bsr"], row["serial"], row["deposited_on"])
 
 
 def challan_key(bsr_code: str | int, serial_number: str | int, deposited_on: date) -> ChallanKey:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, func, or_, select
@@ -227,9 +228,8 @@ class _Reader:
         merged: dict[tuple[str, str, date], Values] = {}
         for row in self.rows(unconsumed_challans.STATUSES):
             merged[_challan_of(row)] = row
-        claimed = self.claimed()
         for row in self.rows(unconsumed_challans.TOTALS):
-            if _challan_of(row) in claimed:
+            if _challan_of(row) in self.claimed:
                 merged[_challan_of(row)] = row
         for row in self.rows(unconsumed_challans.BALANCES):
             merged[_challan_of(row)] = row
@@ -252,6 +252,7 @@ class _Reader:
             for key, row in sorted(merged.items())
         )
 
+    @cached_property
     def claimed(self) -> set[tuple[str, str, date]]:
         """Return the challans that the old portal lists as claimed now.
 
@@ -263,7 +264,6 @@ class _Reader:
 
     def claims(self) -> tuple[Claim, ...]:
         """Return what each statement consumes of each challan that is claimed now, as the old portal tells it."""
-        claimed = self.claimed()
         return tuple(
             Claim(
                 self.client_id,
@@ -277,7 +277,7 @@ class _Reader:
                 row["total_paise"],
             )
             for row in self.rows(unconsumed_challans.CONSUMPTION)
-            if row["token"] and _challan_of(row) in claimed
+            if row["token"] and _challan_of(row) in self.claimed
         )
 
     def claims_of_the_new_portal(self, records: Sequence[FileChallan]) -> tuple[Claim, ...]:

@@ -51,27 +51,28 @@ def rest(asking: Asking, section: Section, why: str, *, details: Iterable[str] =
     )
 
 
-def newest_statements(asking: Asking) -> Iterable[date]:
+def is_stirred(asking: Asking, section: str) -> bool:
+    """Whether a statement under the Act of 1961 or the demand is another than when a section was read.
+
+    A statement counts from the day on which it is filed or processed, that day included, stored or read tonight. Demand
+    counts as far as it is known: as tonight's list says, and as the warehouse last saw it change.
+    """
+    read_on, memory = last_read(asking, section), asking.memory.get(section)
+    if read_on is None or memory is None or asking.shared.get("outstanding_demand"):
+        return True
+    moved_at = asking.known.get("demand_moved_at")
+    if moved_at is not None and moved_at > memory.asked_at + SAME_NIGHT:
+        return True
+    return any(day >= read_on for day in _newest_statements(asking))
+
+
+def _newest_statements(asking: Asking) -> Iterable[date]:
     """Yield the days of filing and of processing of all statements under the Act of 1961, stored or read tonight."""
     for (quarter, _), filed in asking.known.get("statements", {}).items():
         if Quarter.parse(quarter).act == "1961":
             yield from (one[name] for one in filed for name in ("filed_on", "processed_on") if one.get(name))
     for days in (asking.shared.get("return_summary") or {}).values():
         yield from days
-
-
-def has_new_statement(asking: Asking, section: str) -> bool:
-    """Whether a statement under the Act of 1961 was filed or processed since a section was read, or on that day."""
-    read_on = last_read(asking, section)
-    return read_on is None or any(day >= read_on for day in newest_statements(asking))
-
-
-def has_demand_moved(asking: Asking, section: str) -> bool:
-    """Whether the list of demand has changed since a section was read, as far as that is known."""
-    memory, moved_at = asking.memory.get(section), asking.known.get("demand_moved_at")
-    if memory is None or asking.shared.get("outstanding_demand"):
-        return True
-    return moved_at is not None and moved_at > memory.asked_at + SAME_NIGHT
 
 
 def rows_checksum(name: str) -> Callable[[Any], str]:
@@ -95,9 +96,7 @@ def general_inbox(asking: Asking, section: Section) -> Skip | None:
     A communication that is dealt with moves from there to here, and an intimation follows the processing of a
     statement, so either ends the rest.
     """
-    if not is_unchanged(asking, "inbox_action", INBOX_CHECKSUM) or has_new_statement(asking, section.name):
-        return None
-    if has_demand_moved(asking, section.name):
+    if not is_unchanged(asking, "inbox_action", INBOX_CHECKSUM) or is_stirred(asking, section.name):
         return None
     why = "it is for information, the communications for action are as before, and no statement or demand is new"
     return rest(asking, section, why)

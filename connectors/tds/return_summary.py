@@ -277,8 +277,7 @@ def _settled(asking: Asking, section: Section, *, form: str) -> Skip | None:
     """Final: the quarter is older than the open ones and everything in it is processed without defaults or cured."""
     if asking.quarter is None or asking.quarter >= newest_quarters(asking.today, OPEN_QUARTERS)[0]:
         return None
-    known = asking.known.get("statements", {}).get((asking.quarter.label, form), ())
-    if not forms.is_settled(known):
+    if not forms.is_settled(_stored(asking, form)):
         return None
     return Skip(
         SkipKind.FINAL,
@@ -312,10 +311,7 @@ def _resting(asking: Asking, section: Section, *, form: str) -> Skip | None:
     They are processed without defaults or cured; or what TRACES demands for the newest one is what it was when they
     were read. A correction that cures it, wholly or in part, moves the demand, which is asked every night.
     """
-    if asking.quarter is None:
-        return None
-    known = asking.known.get("statements", {}).get((asking.quarter.label, form), ())
-    memory = asking.memory.get(section.name)
+    known, memory = _stored(asking, form), asking.memory.get(section.name)
     if memory is None or memory.rows != len(known):
         return None
     if forms.is_settled(known):
@@ -349,15 +345,20 @@ def _accepted(asking: Asking, section: Section, *, form: str) -> Skip | None:
     What follows acceptance is not known of the new portal, so only a correction could be new, and that is filed by
     the practice itself.
     """
-    if asking.quarter is None:
-        return None
-    known = asking.known.get("statements", {}).get((asking.quarter.label, form), ())
-    memory = asking.memory.get(section.name)
+    known, memory = _stored(asking, form), asking.memory.get(section.name)
     if memory is None or memory.rows != len(known) or not known:
         return None
     if any(forms.status_name(str(one["status"])) != forms.EFILING_ACCEPTED for one in known):
         return None
     return rest(asking, section, f"the statements {form} of {asking.quarter} are accepted by e-filing")
+
+
+def _stored(asking: Asking, form: str) -> Sequence[Mapping[str, Any]]:
+    """Return the statements of a form that are stored of the quarter of the unit."""
+    found: Sequence[Mapping[str, Any]] = asking.known.get("statements", {}).get(
+        (_quarter(asking).label, form), ()
+    )
+    return found
 
 
 def _quarter(asking: Asking) -> Quarter:
@@ -370,7 +371,7 @@ def _follow_rejected(payload: Any, asking: Asking, *, form: str) -> Sequence[tup
     stored = asking.memory.get("rejection_reason")
     known: Iterable[Mapping[str, Any]] = ()
     if stored is not None and stored.was_loaded:
-        known = asking.known.get("statements", {}).get((quarter.label, form), ())
+        known = _stored(asking, form)
     told = {one["token"] for one in known if one["status"] == StatementStatus.REJECTED}
     found: dict[str, None] = {}
     for raw in fields.items(payload, "rows"):

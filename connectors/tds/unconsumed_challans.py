@@ -31,8 +31,7 @@ from clientsync.spec.module import (
 from connectors.gst.shapes import leaves, only_known
 from connectors.tds import fields, forms, identifiers
 from connectors.tds.rests import (
-    has_demand_moved,
-    has_new_statement,
+    is_stirred,
     is_unchanged,
     last_read,
     rest,
@@ -166,10 +165,6 @@ def _place(source: fields.Raw, bsr: str, serial: str, day: str) -> dict[str, Any
         "serial": identifiers.serial(fields.text(source, serial, required=True)),
         "deposited_on": fields.day(source, day, required=True),
     }
-
-
-def _key(values: Mapping[str, Any]) -> identifiers.ChallanKey:
-    return identifiers.challan_key(values["bsr"], values["serial"], values["deposited_on"])
 
 
 def _unconsumed_row(raw: fields.Raw) -> dict[str, Any]:
@@ -355,7 +350,7 @@ def _whole(count: str, what: str) -> Integrity:
         told = fields.whole(payload, count)
         if told != len(records):
             yield Finding("TDS-UC-TOTAL", f"{what} counts {told} challans, {len(records)} rows were read.")
-        keys = [_key(one.values) for one in records if one.problem is None]
+        keys = [identifiers.key_of(one.values) for one in records if one.problem is None]
         if len(set(keys)) != len(keys):
             yield Finding(
                 "TDS-UC-PAGES",
@@ -401,14 +396,14 @@ def _unconsumed(asking: Asking) -> dict[identifiers.ChallanKey, dict[str, Any]] 
     payload = asking.answers.get("unconsumed")
     if payload is None:
         return None
-    return {_key(one): one for one in _good(fields.items(payload, "rows"), _unconsumed_row)}
+    return {identifiers.key_of(one): one for one in _good(fields.items(payload, "rows"), _unconsumed_row)}
 
 
 def _amounts(asking: Asking) -> dict[identifiers.ChallanKey, int]:
     """Return the amount of every challan that is known, the newest source last so that it wins."""
     found: dict[identifiers.ChallanKey, int] = {}
     for source in (asking.known.get("challans"), asking.shared.get("challans")):
-        found.update((_key(one), one["amount_paise"]) for one in source or ())
+        found.update((identifiers.key_of(one), one["amount_paise"]) for one in source or ())
     found.update((key, one["amount_paise"]) for key, one in (_unconsumed(asking) or {}).items())
     return found
 
@@ -428,15 +423,19 @@ def _changed(asking: Asking, statuses: Iterable[Mapping[str, Any]]) -> Iterator[
     A challan that the grid of unconsumed ones does not list has nothing left.
     """
     grid, known = _unconsumed(asking), _consumption_known(asking)
-    was_free = {_key(one) for one in asking.known.get("statuses", ()) if not one["is_claimed"]}
+    was_free = {identifiers.key_of(one) for one in asking.known.get("statuses", ()) if not one["is_claimed"]}
     for one in statuses:
         if not one["is_claimed"]:
             continue
-        before = known.get(_key(one))
-        if before is None or _key(one) in was_free or _letters(before[1]) != _letters(one["status"]):
+        before = known.get(identifiers.key_of(one))
+        if (
+            before is None
+            or identifiers.key_of(one) in was_free
+            or _letters(before[1]) != _letters(one["status"])
+        ):
             yield one
         elif grid is not None:
-            left = grid.get(_key(one))
+            left = grid.get(identifiers.key_of(one))
             if before[0] != (left["available_paise"] if left else 0):
                 yield one
 
@@ -449,13 +448,13 @@ def _follow(payload: Any, asking: Asking) -> Sequence[tuple[str, dict[str, str]]
             {
                 "recptNum": one["receipt"],
                 "chlnSNo": one["serial"],
-                "chlnAmt": f"{money.rupees(amounts[_key(one)]):f}",
+                "chlnAmt": f"{money.rupees(amounts[identifiers.key_of(one)]):f}",
                 "dateOfDep": _dmy(one["deposited_on"]),
                 "bsrCode": one["bsr"],
             },
         )
         for one in _changed(asking, _good(fields.items(payload, "rows"), _status_row))
-        if _key(one) in amounts
+        if identifiers.key_of(one) in amounts
     ]
     return questions or None
 
@@ -463,7 +462,9 @@ def _follow(payload: Any, asking: Asking) -> Sequence[tuple[str, dict[str, str]]
 def _without_amount(records: Sequence[Record], asking: Asking) -> Iterable[Finding]:
     """Say how many claimed challans cannot be asked, because nobody knows their amount."""
     amounts, known = _amounts(asking), _consumption_known(asking)
-    claimed = [_key(one.values) for one in records if one.problem is None and one.values["is_claimed"]]
+    claimed = [
+        identifiers.key_of(one.values) for one in records if one.problem is None and one.values["is_claimed"]
+    ]
     unknown = sum(key not in amounts and key not in known for key in claimed)
     if unknown:
         yield Finding(
@@ -488,12 +489,10 @@ def _quiet(asking: Asking, section: Section) -> Skip | None:
         return None
     challans = [*asking.known.get("challans", ()), *(asking.shared.get("challans") or ())]
     paid = (one["deposited_on"] for one in challans if one["act"] == "1961")
-    if has_demand_moved(asking, section.name) or has_new_statement(asking, section.name):
-        return None
-    if any(day >= read_on for day in paid):
+    if is_stirred(asking, section.name) or any(day >= read_on for day in paid):
         return None
     amounts = _amounts(asking)
-    if any(_key(one) in amounts for one in _changed(asking, stored)):
+    if any(identifiers.key_of(one) in amounts for one in _changed(asking, stored)):
         return None
     why = (
         "the unconsumed challans and the demand are as before, and no payment or statement under the Act of 1961 "

@@ -37,6 +37,12 @@ class Taxes:
         )
 
 
+def wrong_heads(expected: Taxes, found: Taxes, tolerance_paise: int) -> list[str]:
+    """Return the heads in which two figures differ, in capitals."""
+    pairs = zip(HEADS, expected.heads, found.heads, strict=True)
+    return [head.upper() for head, one, two in pairs if abs(one - two) > tolerance_paise]
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
     """How a GSTR-3B, or its liability ledger, says that tax was paid, by head.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from clientsync.reconcile.gst.inputs import HEADS, Ledger, RegistrationInputs, Taxes
+from clientsync.reconcile.gst.inputs import Ledger, RegistrationInputs, Taxes, wrong_heads
 from clientsync.reconcile.result import ReconRow, Severity, inr
 
 
@@ -21,8 +21,8 @@ def paid_in_full(inputs: RegistrationInputs) -> Iterator[ReconRow]:
         if paid is None:
             continue
         settled = paid.cash.plus(paid.credit).plus(paid.adjusted)
-        short = _wrong_heads(inputs, paid.owed, settled)
-        uncharged = _wrong_heads(inputs, paid.charged, paid.charges_paid)
+        short = wrong_heads(paid.owed, settled, inputs.tolerance_paise)
+        uncharged = wrong_heads(paid.charged, paid.charges_paid, inputs.tolerance_paise)
         uses_others = paid.from_cgst + paid.from_sgst > 0
         is_out_of_order = uses_others and (paid.igst_left or 0) > inputs.tolerance_paise
         if short:
@@ -77,13 +77,13 @@ def posted_as_filed(inputs: RegistrationInputs) -> Iterator[ReconRow]:
         if one.paid is None or one.posted is None:
             continue
         net = one.paid.owed.plus(one.paid.adjusted, -1)
-        is_net = bool(net != one.paid.owed and not _wrong_heads(inputs, net, one.posted.owed))
+        is_net = bool(net != one.paid.owed and not wrong_heads(net, one.posted.owed, inputs.tolerance_paise))
         for name, filed, posted in (
             ("owed", net if is_net else one.paid.owed, one.posted.owed),
             ("cash", one.paid.cash, one.posted.cash),
             ("credit", one.paid.credit, one.posted.credit),
         ):
-            wrong = _wrong_heads(inputs, filed, posted)
+            wrong = wrong_heads(filed, posted, inputs.tolerance_paise)
             yield ReconRow(
                 "G14",
                 "LEDGER_DIFFERS" if wrong else "LEDGER_AGREES",
@@ -128,8 +128,7 @@ def without_balances(inputs: RegistrationInputs) -> list[str]:
 def _balance(
     inputs: RegistrationInputs, one: Ledger, code: str, expected: Taxes, found: Taxes, words: str
 ) -> ReconRow:
-    pairs = zip(HEADS, expected.heads, found.heads, strict=True)
-    wrong = [head.upper() for head, a, b in pairs if a != b]
+    wrong = wrong_heads(expected, found, 0)
     return ReconRow(
         "G7",
         f"{code}_WRONG" if wrong else f"{code}_RIGHT",
@@ -144,11 +143,6 @@ def _balance(
         else f"The {one.name} ledger agrees with its {words}.",
         "Read the ledger of this month again; then ask the portal's helpdesk." if wrong else "",
     )
-
-
-def _wrong_heads(inputs: RegistrationInputs, filed: Taxes, posted: Taxes) -> list[str]:
-    pairs = zip(HEADS, filed.heads, posted.heads, strict=True)
-    return [head.upper() for head, a, b in pairs if abs(a - b) > inputs.tolerance_paise]
 
 
 def _follows(earlier: str, later: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date
 
-from clientsync.reconcile.gst.inputs import HEADS, RegistrationInputs, ReturnPeriod, Taxes
+from clientsync.reconcile.gst.inputs import HEADS, RegistrationInputs, ReturnPeriod, Taxes, wrong_heads
 from clientsync.reconcile.gst.rules import is_intimated
 from clientsync.reconcile.result import ReconRow, Severity, inr
 
@@ -33,7 +33,7 @@ def itc_arithmetic(inputs: RegistrationInputs) -> Iterator[ReconRow]:
             continue
         expected = _sum(one.filed, AVAILED).plus(_sum(one.filed, REVERSED), -1)
         found = one.filed.get(NET, Taxes())
-        wrong = _wrong_heads(expected, found, inputs.tolerance_paise)
+        wrong = wrong_heads(expected, found, inputs.tolerance_paise)
         yield ReconRow(
             "G2",
             "ITC_NET_WRONG" if wrong else "ITC_NET_RIGHT",
@@ -68,7 +68,7 @@ def against_computed(inputs: RegistrationInputs) -> Iterator[ReconRow]:
             if table not in one.computed and table not in one.filed:
                 continue
             expected, found = one.computed.get(table, Taxes()), one.filed.get(table, Taxes())
-            wrong = _wrong_heads(expected, found, inputs.tolerance_paise)
+            wrong = wrong_heads(expected, found, inputs.tolerance_paise)
             more, less = (found, expected) if table.startswith("4(A)") else (expected, found)
             is_at_our_cost = bool(_exceeding(more, less, inputs.tolerance_paise))
             yield ReconRow(
@@ -160,7 +160,7 @@ def _intimated(
 ) -> ReconRow:
     """Return a row about a figure that must not exceed another; ``codes`` agree, differ, intimated."""
     difference = larger.total - smaller.total
-    wrong = _wrong_heads(larger, smaller, inputs.tolerance_paise)
+    wrong = wrong_heads(larger, smaller, inputs.tolerance_paise)
     day = inputs.as_of
     is_large = day >= NO_THRESHOLD_BEFORE and is_intimated(larger.total, smaller.total, day)
     if is_large:
@@ -194,11 +194,6 @@ def _sum(lines: Mapping[str, Taxes], tables: tuple[str, ...]) -> Taxes:
     for table in tables:
         total = total.plus(lines.get(table, Taxes()))
     return total
-
-
-def _wrong_heads(expected: Taxes, found: Taxes, tolerance_paise: int) -> list[str]:
-    pairs = zip(HEADS, expected.heads, found.heads, strict=True)
-    return [head.upper() for head, one, two in pairs if abs(one - two) > tolerance_paise]
 
 
 def _exceeding(larger: Taxes, smaller: Taxes, tolerance_paise: int) -> list[str]:

@@ -33,6 +33,11 @@ NEEDED: dict[str, tuple[str, ...]] = {
 """Modules that a reconciliation needs complete for every period that it compares."""
 EVERY_PERIOD = ("gstr1", "gstr2b", "gstr3b", "ledgers")
 """Modules that every period has; GSTR-1A is optional, so it is told of only where it is not complete."""
+UNCOMPARED: dict[str, Callable[[RegistrationInputs], list[str]]] = {
+    "G4": without_computed,
+    "G7": without_balances,
+}
+"""What tells of figures that were read and that a reconciliation has nothing to compare with."""
 NEVER_ASKED = "never asked"
 TITLES = {
     "G2": "credit of GSTR-3B adds up",
@@ -63,10 +68,8 @@ def reconcile_registration(inputs: RegistrationInputs) -> Result:
     }
     for recon, run in runs.items():
         missing = sorted({what for module in NEEDED[recon] for what in lacking.get(module, ())})
-        if recon == "G4":
-            missing += without_computed(inputs)
-        elif recon == "G7":
-            missing += without_balances(inputs)
+        if recon in UNCOMPARED:
+            missing += UNCOMPARED[recon](inputs)
         rows = [*run(inputs), *(_drafts(recon, inputs) if "gstr3b" in NEEDED[recon] else ())]
         found.append(conclude(recon, inputs.client_id, rows, missing))
     return Result(inputs.client_id, inputs.as_of, tuple(found))

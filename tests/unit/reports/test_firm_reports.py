@@ -17,7 +17,6 @@ from openpyxl.utils.escape import unescape
 from pypdf import PdfReader
 
 from clientsync.errors import InvalidInput
-from clientsync.formulas import unguarded
 from clientsync.reports import sheets
 from clientsync.reports.files import sheet_text
 from clientsync.reports.firm import FirmReport, at_stake, tally
@@ -27,6 +26,7 @@ from clientsync.reports.matches import Candidate, MatchLine
 from clientsync.reports.reconciliations import ReconLine, ReconState
 from clientsync.reports.sheets import SheetColumn
 from clientsync.reports.worklists import Worklist, joined
+from clientsync.spreadsheets import unguarded
 from tests.support.gstins import gstin_of
 from tests.support.hostile import HOSTILE
 

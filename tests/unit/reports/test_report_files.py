@@ -20,10 +20,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 
+from clientsync.drafts import whole_file
 from clientsync.errors import InvalidInput, OutOfSpace
-from clientsync.formulas import guarded, is_dangerous, unguarded
-from clientsync.reports.files import sheet_text, whole_file, write_csv
+from clientsync.reports.files import sheet_text, write_csv
 from clientsync.reports.sheets import SheetColumn, new_book
+from clientsync.spreadsheets import guarded, is_dangerous, unguarded
 from tests.support.hostile import HOSTILE
 
 MOMENT = datetime(2026, 11, 23, 4, 30, tzinfo=UTC)
@@ -163,7 +164,7 @@ def test_a_kill_around_the_rename_leaves_the_old_or_the_new_file_whole(
     path = tmp_path / "r.csv"
     path.write_text("old")
     code = (
-        "import sys; from pathlib import Path; from clientsync.reports.files import whole_file\n"
+        "import sys; from pathlib import Path; from clientsync.drafts import whole_file\n"
         "with whole_file(Path(sys.argv[1])) as draft: draft.write_text('new')"
     )
     done = subprocess.run(

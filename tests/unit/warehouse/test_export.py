@@ -16,7 +16,7 @@ from openpyxl import load_workbook
 from pyarrow import parquet
 
 from clientsync.errors import InvalidInput, OutOfSpace, UnknownName
-from clientsync.formulas import guarded
+from clientsync.spreadsheets import guarded
 from clientsync.warehouse import export as exporting
 from clientsync.warehouse.dictionary import data_dictionary
 from clientsync.warehouse.export import export
@@ -123,7 +123,7 @@ def test_an_export_of_a_past_night_and_of_one_client(house: House, tmp_path: Pat
 def test_a_sheet_that_is_full_goes_on_on_the_next(
     sqlite_house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporting, "ROWS_PER_SHEET", 2)
+    monkeypatch.setattr(exporting, "MAX_ROWS", 2)
     sqlite_house.load(sqlite_house.unit(answer(*(invoice(str(number)) for number in range(5)))))
     book = load_workbook(exported(sqlite_house, tmp_path, "xlsx"))
     assert [sheet.max_row for sheet in book] == [3, 3, 2]
@@ -153,7 +153,7 @@ def test_a_full_disk_leaves_the_old_file_whole(
     with pytest.raises(OutOfSpace):
         exported(sqlite_house, tmp_path, "csv")
     assert path.read_bytes() == before
-    assert not list(tmp_path.glob(".*.partial"))
+    assert not list(tmp_path.glob(f".{path.name}.*"))
 
 
 def test_a_disk_that_is_full_when_a_workbook_is_closed_is_told_and_leaves_nothing(

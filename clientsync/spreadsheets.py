@@ -1,4 +1,4 @@
-"""Texts that a spreadsheet program may take for a formula or a command, and the mark that keeps it from doing so.
+"""What a spreadsheet program takes for something else: texts for formulas or commands, early days, rows beyond its end.
 
 Source: OWASP ASVS 1.2.10, CWE-1236. In CSV such a text gets an apostrophe in front, which ``unguarded`` takes off.
 """
@@ -6,7 +6,12 @@ Source: OWASP ASVS 1.2.10, CWE-1236. In CSV such a text gets an apostrophe in fr
 from __future__ import annotations
 
 import re
+from datetime import date
 
+MAX_ROWS = 1_048_575
+"""Rows of a sheet of Excel, less the header."""
+FIRST_DAY = date(1900, 3, 1)
+"""The first day that Excel counts rightly; what lies before it is written as text."""
 _INVISIBLE = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 _SKIPPED = frozenset(f"'\"\x00{_INVISIBLE}")
 _STARTS = "=+-@|%＝＋－＠−"
