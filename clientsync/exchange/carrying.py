@@ -8,7 +8,6 @@ database as well, as soon as that can be reached, and taking it twice has no eff
 
 from __future__ import annotations
 
-import os
 import tempfile
 from base64 import b64decode, b64encode
 from collections import Counter
@@ -21,6 +20,7 @@ from typing import Any
 from sqlalchemy import select
 
 from clientsync.database import reading
+from clientsync.drafts import whole_file
 from clientsync.errors import ExchangeRefused, InvalidInput
 from clientsync.exchange import tables as t
 from clientsync.exchange.answering import numbered_answers
@@ -57,7 +57,8 @@ def write_file(node: Node, path: Path, peer: str = "", *, actor: str) -> int:
         actor: who carries it, for the audit.
 
     Raises:
-        InvalidInput: no such peer, or there is such a file.
+        InvalidInput: no such peer, there is such a file, or the place cannot be written.
+        OutOfSpace: the disk is full.
         AlreadyRunning: a sync of this node runs.
         WarehouseError: this database cannot be written.
     """
@@ -79,16 +80,12 @@ def write_file(node: Node, path: Path, peer: str = "", *, actor: str) -> int:
         letter = _letter(node, chosen, batches, answers)
     finally:
         give_back(node, lease)
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
+    with whole_file(path) as draft, draft.open("w", encoding="utf-8") as file:
         file.write(canonical_of_exact({"letter": letter, "signature": node.signer.sign(letter)}) + "\n")
         for one in batches:
             line = {name: getattr(one, name) for name in _BATCH_FIELDS}
             body = b64encode(bodies[one.body_sha]).decode()
             file.write(canonical_of_exact({**line, "body": body}) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
     with node.writing("audit") as connection:
         said = f"{documents} documents in {len(batches)} batches, {len(answers)} answers, for {chosen}"
         note_audit(connection, actor, "export", f"{path.name}: {said}", gethostname())
