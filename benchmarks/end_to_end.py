@@ -22,8 +22,9 @@ def measure() -> Iterator[Figure]:
             practice.empty()
             ours = practice.night()
             bare, calls, rows = practice.bare()
+            idle = practice.idle(CLIENTS)
         note = (
             f"flow {ours.seconds:.1f} s, {ours.calls} calls, {ours.rows} rows; "
-            f"bare {bare:.1f} s, {calls} calls, {rows} rows"
+            f"bare {bare:.1f} s, {calls} calls, {rows} rows; task runs that do nothing {idle:.1f} s"
         )
         yield Figure(f"flow wall time / bare script, {name}", ours.seconds / bare, limit, False, SEED, note)

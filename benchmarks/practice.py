@@ -136,6 +136,10 @@ class Practice:
         words = self._printed([module], moment)[-3:]
         return float(words[0]), int(words[1]), int(words[2])
 
+    def idle(self, clients: int) -> float:
+        """Run a flow of as many task runs as a night of so many clients, which do nothing; return seconds."""
+        return float(self._printed(["benchmarks.idle_flow", str(clients)], "")[-1])
+
     def _printed(self, module: Sequence[str], moment: str) -> list[str]:
         done = subprocess.run(
             [sys.executable, "-m", *module],
