@@ -40,7 +40,7 @@ _COMPLETE = {
     "return_unexpected_index_query": False,
 }
 _lock = threading.Lock()
-_context: Any = None
+_data: tuple[Any, Any] | None = None
 _types: dict[type, RowTypes] = {}
 
 
@@ -169,7 +169,7 @@ def _frame(table: TableSpec, batch: TableBatch) -> pd.DataFrame:
 
 def _failures(table: TableSpec, frame: pd.DataFrame) -> list[tuple[Check, list[int]]]:
     """Return the failed checks with the positions of their rows: verdicts first, COMPLETE only for what failed."""
-    batch = _batch(table.name, frame)
+    batch = _batch(frame)
     failed = [
         check
         for check, result in _results(batch, table.name, table.checks, "BOOLEAN_ONLY")
@@ -230,24 +230,21 @@ def _holds(result: Any) -> bool:
     return bool(result.success)
 
 
-def _batch(name: str, frame: pd.DataFrame) -> Any:
-    """Return the frame as a batch of this process's one data source; frames of earlier batches are forgotten.
-
-    Every data source, asset and definition that is added writes the whole configuration, so each is added once.
-    """
-    source = _data_source()
+def _batch(frame: pd.DataFrame) -> Any:
+    """Return the frame as a batch of this process's one data source; frames of earlier batches are forgotten."""
+    source, definition = _data_source()
     source.get_execution_engine().batch_manager.reset_batch_cache()
-    if name in source.get_asset_names():
-        definition = source.get_asset(name).get_batch_definition("batch")
-    else:
-        definition = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("batch")
     return definition.get_batch(batch_parameters={"dataframe": frame})
 
 
-def _data_source() -> Any:
-    """Return the data source of this process's one context."""
-    global _context  # noqa: PLW0603 - one context per process: a new one each time leaks
-    if _context is None:
+def _data_source() -> tuple[Any, Any]:
+    """Return the data source of this process's one context, and the definition that every batch is got from.
+
+    Every data source, asset and definition that is added writes the whole configuration, so each is added once; the
+    suite has the name of the table.
+    """
+    global _data  # noqa: PLW0603 - one context per process: a new one each time leaks
+    if _data is None:
         import great_expectations as gx
         from great_expectations.data_context.types.base import ProgressBarsConfig
 
@@ -255,8 +252,10 @@ def _data_source() -> Any:
         logging.getLogger(ProgressBarsConfig.__module__).setLevel(
             logging.WARNING
         )  # it sets a level of its own
-        _context = gx.get_context(mode="ephemeral")
-        _context.enable_analytics(False)
-        _context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-        _context.data_sources.add_pandas("clientsync")
-    return _context.data_sources.get("clientsync")
+        context = gx.get_context(mode="ephemeral")
+        context.enable_analytics(False)
+        context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+        source: Any = context.data_sources.add_pandas("clientsync")
+        asset = source.add_dataframe_asset("rows of one table")
+        _data = (source, asset.add_batch_definition_whole_dataframe("batch"))
+    return _data
