@@ -57,6 +57,8 @@ _LOGIN = SyncLogin.__table__  # type: ignore[attr-defined]
 LOCK_SECONDS = 150.0
 """How long a login or refresh may take before another process may try; longer than one call's deadline."""
 _POLL_SECONDS = 0.1
+RECENT_SECONDS = 5.0
+"""How long a session that was read is taken as it is; what another process changes meanwhile the portal tells."""
 
 FAILURES_BEFORE_REST = 3
 """Refused log-ins after which nothing is sent for a while; both portals lock an account at five."""
@@ -162,6 +164,20 @@ class StoredSessions(Generic[T]):
         self._connector = connector
         self._lock_seconds = lock_seconds
         self._cached: Stored[T] | None = None
+        self._read_at = float("-inf")
+
+    def recent(self) -> Stored[T] | None:
+        """Return the open session that was read within the last seconds, else read what is stored.
+
+        Only for a session whose use another process cannot change but by ending or replacing it.
+
+        Raises:
+            MissingSecret: it does not open under any key of the vault.
+        """
+        known = self._cached
+        if known is not None and known.is_open and time.monotonic() - self._read_at < RECENT_SECONDS:
+            return known
+        return self.load()
 
     def load(self) -> Stored[T] | None:
         """Return the stored session, None when there was never one.
@@ -172,18 +188,20 @@ class StoredSessions(Generic[T]):
         with reading(self._engine) as connection:
             row = connection.execute(select(_SESSION).where(self._mine())).mappings().one_or_none()
         if row is None:
-            return None
-        if self._cached is None or self._cached.fence != row["fence"]:
+            self._cached = None
+        elif self._cached is None or self._cached.fence != row["fence"]:
             self._cached = Stored(
                 tokens=self._opened(self._vault.open_sealed(row["sealed"]), row["consent_ends_at"]),
                 issued_at=row["issued_at"],
                 refresh_by=row["refresh_by"],
                 fence=row["fence"],
             )
+        self._read_at = time.monotonic()
         return self._cached
 
     def save(self, known: Stored[T] | None, tokens: T, issued_at: datetime, refresh_by: datetime) -> bool:
         """Store a session in the place of the one that is known; return False when another came first."""
+        self._read_at = float("-inf")
         values = {
             "sealed": self._vault.seal(tokens.to_bytes()),
             "issued_at": issued_at,

@@ -169,6 +169,7 @@ class GstSession:
         try:
             return asked(stored.tokens)
         except crypto.SealBroken:
+            self._store.load()
             return asked(self._live(meter).tokens)  # damaged on the way, or another process refreshed
         except OtpRequired:
             self._end(stored)
@@ -312,7 +313,7 @@ class GstSession:
             ConsentLapsed: the consent's own clock has run out.
             OtpRequired: there is no session.
         """
-        stored = self._store.load()
+        stored = self._store.recent()
         now = _wall_clock()
         self._check_consent(stored)
         if stored is None or not stored.is_open:
