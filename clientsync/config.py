@@ -323,7 +323,9 @@ class Settings(BaseSettings):
     )
 
     # how wide and how much
-    workers: int = Field(default=40, ge=1, le=256, description="Clients that are worked on at once")
+    workers: int = Field(
+        default=64, ge=1, le=256, description="Clients of one module group that are worked on at once"
+    )
     portal_concurrency: int = Field(
         default=16, ge=1, description="Calls to portals under way at once in one process"
     )

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 from prefect import flow, runtime, unmapped
 from prefect.client.schemas.objects import State
-from prefect.futures import wait
+from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from clientsync.ledger.runs import counts_of
 from clientsync.outcomes import Outcome
 from clientsync.sync.planning import Plan
+from clientsync.sync.run import Run
 from clientsync.sync.service import begin, work_items
 from clientsync.sync.services import Services
 from clientsync.sync.signals import stopping_on_signals
@@ -22,21 +26,25 @@ from tasks.progress import RunProgress
 from tasks.publish import publish
 from tasks.units import sync_client_module
 
-WINDOW = 100
-"""Clients mapped at once: bounds memory and the queue of events to the server."""
+AHEAD = 2
+"""Clients mapped at once for each that is worked on: bounds memory and the queue of events to the server."""
 
 
 @flow(name="sync-module-group", flow_run_name="{module_group} · {run_id}", persist_result=False)
 def sync_module_group(run_id: str, module_group: str) -> State[Any]:
-    """Map one module group over its clients, a window at a time."""
+    """Map one module group over its clients, some more whenever some have ended."""
     with active(run_id) as run:
         clients = [client for label, client, _ in work_items(run) if label == module_group]
-    failed = 0
-    for start in range(0, len(clients), WINDOW):
-        window = clients[start : start + WINDOW]
-        futures = sync_client_module.map(unmapped(run_id), window, unmapped(module_group))
-        wait(list(futures))
-        failed += sum(future.state.is_failed() or future.state.is_crashed() for future in futures)
+        workers = run.services.settings.workers
+    states: list[State[Any]] = []
+    under_way: deque[PrefectFuture[Any]] = deque()
+    for start in range(0, len(clients), workers):
+        some = clients[start : start + workers]
+        under_way.extend(sync_client_module.map(unmapped(run_id), some, unmapped(module_group)))
+        while len(under_way) > (AHEAD - 1) * workers:
+            states.append(_ended(under_way.popleft()))
+    states.extend(_ended(future) for future in under_way)
+    failed = sum(state.is_failed() or state.is_crashed() for state in states)
     if failed:
         return Completed(
             name="CompletedWithExceptions",
@@ -45,19 +53,21 @@ def sync_module_group(run_id: str, module_group: str) -> State[Any]:
     return Completed(message=f"{len(clients)} clients done")
 
 
+def _ended(future: PrefectFuture[Any]) -> State[Any]:
+    """Wait for a task and return its final state."""
+    future.wait()
+    return future.state
+
+
 def run_units(services: Services, planned: Plan, *, kind: str) -> State[Any]:
     """Work on a plan under Prefect and publish what came of it; returns the flow's final state."""
     current = begin(services, planned, kind=kind, flow_run_id=runtime.flow_run.get_id())
     enter(current)
     try:
         progress = RunProgress(current)
-        runner: Any = ThreadPoolTaskRunner(max_workers=services.settings.workers)
         try:
             with stopping_on_signals(services.stop):
-                for label in dict.fromkeys(label for label, _, _ in work_items(current)):
-                    sync_module_group.with_options(task_runner=runner)(
-                        current.run_id, label, return_state=True
-                    )
+                _run_groups(current)
         finally:
             progress.close()
             current.close()
@@ -66,6 +76,27 @@ def run_units(services: Services, planned: Plan, *, kind: str) -> State[Any]:
     finally:
         leave(current)
     return final_state(services, current.run_id, published)
+
+
+def _run_groups(current: Run) -> None:
+    """Run a subflow per module group; each begins once every client of the one before is being worked on."""
+    runner: Any = ThreadPoolTaskRunner(max_workers=current.services.settings.workers)
+    subflow = sync_module_group.with_options(task_runner=runner)
+
+    def run_group(label: str) -> None:
+        try:
+            subflow(current.run_id, label, return_state=True)
+        finally:
+            current.all_begun(label).set()  # else a subflow that never began would hold the next one
+
+    labels = list(dict.fromkeys(label for label, _, _ in work_items(current)))
+    with ThreadPoolExecutor(max(len(labels), 1), thread_name_prefix="module-group") as threads:
+        groups = []
+        for label in labels:
+            groups.append(threads.submit(copy_context().run, run_group, label))
+            current.all_begun(label).wait()
+        for group in groups:
+            group.result()
 
 
 def final_state(services: Services, run_id: str, published: dict[str, Any]) -> State[Any]:

@@ -142,9 +142,15 @@ class Run:
         self.keeper = LeaseKeeper(self.services, self.run_id, self.holder)
         self._shared: dict[str, dict[tuple[str, str], Any]] = {}
         self._work: dict[tuple[str, str], list[Unit]] = {}
-        label_of = {module: group.label for group in connector(name).groups for module in group.modules}
+        self._label_of = {module: group.label for group in connector(name).groups for module in group.modules}
         for unit in self.units:
-            self._work.setdefault((label_of[unit.key.module], unit.key.client_id), []).append(unit)
+            self._work.setdefault((self._label_of[unit.key.module], unit.key.client_id), []).append(unit)
+        self._guard = threading.Lock()
+        self._turns = {unit.key.client_id: threading.Lock() for unit in self.units}
+        self._not_begun: dict[str, set[str]] = {}
+        for label, client_id in self._work:
+            self._not_begun.setdefault(label, set()).add(client_id)
+        self._begun = {label: threading.Event() for label in self._not_begun}
 
     def units_of(self, module_group: str, client_id: str) -> list[Unit]:
         """Return the units of one client and module group, by the group's label, in the order planned."""
@@ -160,8 +166,33 @@ class Run:
         state = "stopped" if self.services.stop.is_set() or self.stopped_by else "ended"
         return runs.end_run(self.services.engine, self.run_id, state=state)
 
+    def all_begun(self, module_group: str) -> threading.Event:
+        """Return what is set once the last client of a group is being worked on; whoever waits for it may set it too.
+
+        The next group may begin then: its clients wait for their own turn, and the portal is asked while the last
+        answers of the group before are checked and loaded.
+        """
+        return self._begun[module_group]
+
     def process(self, units: Sequence[Unit]) -> list[UnitResult]:
-        """Work on units of one client until each has ended; never raises for what befalls a unit."""
+        """Work on units of one client and module group until each has ended; never raises for what befalls a unit.
+
+        A client's groups take turns, because later ones rest on what earlier ones have read and loaded.
+        """
+        if not units:
+            return []
+        with self._turns[units[0].key.client_id]:
+            self._say_begun(units[0])
+            return self._process(units)
+
+    def _say_begun(self, unit: Unit) -> None:
+        label = self._label_of[unit.key.module]
+        with self._guard:
+            self._not_begun[label].discard(unit.key.client_id)
+            if not self._not_begun[label]:
+                self._begun[label].set()
+
+    def _process(self, units: Sequence[Unit]) -> list[UnitResult]:
         results: list[UnitResult] = []
         keys = {unit: (unit.key.client_id, unit.key.connector, unit.key.module) for unit in units}
         fences = self.keeper.take(list(keys.values()))
@@ -262,11 +293,11 @@ class Run:
                 .where(same_key, _UNIT.c.state == UnitState.STAGED)
                 .order_by(_UNIT.c.unit_id.desc())
             ).all()
+            if not left:
+                return None
             loaded_at = connection.execute(
                 select(func.max(_UNIT.c.ended_at)).where(same_key, _UNIT.c.load_id.is_not(None))
             ).scalar_one()
-        if not left:
-            return None
         row, adopted = left[0], None
         is_fresh = row.started_at is not None and now() - row.started_at <= ADOPTED_FOR
         if is_fresh and (loaded_at is None or loaded_at < row.started_at):

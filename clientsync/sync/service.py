@@ -7,10 +7,9 @@ Every operation leaves a run in the ledger. Nothing here knows an orchestrator; 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from datetime import timedelta
 from importlib.metadata import version
-from itertools import groupby
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -152,17 +151,27 @@ def run(
             stopping_on_signals(services.stop),
             ThreadPoolExecutor(services.settings.workers, thread_name_prefix="unit") as pool,
         ):
-            for label, group in groupby(work_items(current), key=lambda item: item[0]):
-                # group after group, as the flows do: later modules rest on what earlier ones have read
-                futures = [pool.submit(current.process, units) for _, _, units in group]
-                for future in as_completed(futures):
-                    if on_progress is not None:
-                        on_progress(label, future.result())
-                    else:
-                        future.result()
+            labels: dict[Future[list[UnitResult]], str] = {}
+            latest: dict[str, Future[list[UnitResult]]] = {}
+            for label, client_id, units in work_items(current):
+                latest[client_id] = pool.submit(_process_after, latest.get(client_id), current, units)
+                labels[latest[client_id]] = label
+            for future in as_completed(labels):
+                results = future.result()
+                if on_progress is not None:
+                    on_progress(labels[future], results)
     finally:
         current.close()
     return current.run_id
+
+
+def _process_after(
+    before: Future[list[UnitResult]] | None, current: Run, units: Sequence[Unit]
+) -> list[UnitResult]:
+    """Work on units once the client's group before has ended: later modules rest on what earlier ones have read."""
+    if before is not None:
+        wait([before])
+    return current.process(units)
 
 
 def resync_plans(

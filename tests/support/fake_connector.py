@@ -1,6 +1,7 @@
 """A connector without a portal: answers come from a script, so that the engine's own behaviour can be tested.
 
-``SCRIPT[client_id][endpoint]`` is a payload, an exception to raise, or a list of them used up in order.
+``SCRIPT[client_id][endpoint]`` is a payload, an exception to raise, a function that returns one of both, or a list of
+them used up in order.
 """
 
 from __future__ import annotations
@@ -137,6 +138,8 @@ class FakeSession:
         entry = SCRIPT[self.client.client_id][question.endpoint]
         if isinstance(entry, list):
             entry = entry.pop(0) if len(entry) > 1 else entry[0]
+        if callable(entry):
+            entry = entry()
         if isinstance(entry, Exception):
             raise entry
         raw = json.dumps(entry).encode()

@@ -1,12 +1,14 @@
 """A practice of many clients and five module groups on a scripted portal, run through the product's own flow body.
 
 ``python -m tests.support.five_groups FOLDER CLIENTS`` makes a warehouse in the folder and runs one flow against the
-Prefect server of the environment. Which client meets which trouble follows from its number alone.
+Prefect server of the environment. Which client meets which trouble follows from its number alone. With ``overlapping``
+behind it nobody meets one, and the first client's first part is answered once a second part was asked for.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +86,31 @@ def script(clients: list[str]) -> None:
         SCRIPT[client_id] = answers
 
 
-def main(folder: Path, number: int) -> None:
+def script_overlap(clients: list[str]) -> None:
+    """The first client's first part waits until somebody's second part is asked for, and fails when nobody's is."""
+    asked = threading.Event()
+
+    def second_part() -> Any:
+        asked.set()
+        return things("1-1")
+
+    def first_part() -> Any:
+        return things("0-1") if asked.wait(30) else SourceUnavailable("Nobody's second part was asked for.")
+
+    for client_id in clients:
+        SCRIPT[client_id] = {f"{name}.get": things(f"{part}-1") for part, name in enumerate(MODULES)}
+        SCRIPT[client_id]["part2.get"] = second_part
+    SCRIPT[clients[0]]["part1.get"] = first_part
+
+
+def main(folder: Path, number: int, *, overlapping: bool = False) -> None:
     """Run the flow once."""
     with pytest.MonkeyPatch.context() as patch:
         overrides: dict[str, Any] = {"connector_index": "tests.support.five_groups:INDEX", "workers": 24}
         with fake_services(folder, patch, **overrides) as services:
             clients = [f"C{count:04}" for count in range(1, number + 1)]
             add_clients(services, clients)
-            script(clients)
+            (script_overlap if overlapping else script)(clients)
 
             @flow(name="five-groups", persist_result=False)
             def five_groups() -> State[Any]:
@@ -103,4 +122,4 @@ def main(folder: Path, number: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), overlapping=sys.argv[3:] == ["overlapping"])
