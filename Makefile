@@ -24,7 +24,7 @@ up: $(STAMP) ## server, worker and simulators for a look around; ctrl-c ends the
 	@$(BIN)/python -m deployments.up
 
 test: $(STAMP) ## everything that needs no browser
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser and not bars"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not browser and not bars"
 
 test-unit: $(STAMP) ## the quick part: no server, no sockets
 	@$(BIN)/python -m pytest tests/unit tests/contract

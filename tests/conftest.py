@@ -21,6 +21,22 @@ settings.load_profile("clientsync")
 _numbers = itertools.count(1)
 
 
+LONGEST_FIRST = ("crash", "integration", "security", "contract")
+"""Folders whose files take longest begin first, so that no process ends alone with one; the others fill the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long folders first, whatever order the tests were shuffled into before."""
+    tests = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(tests).parts[0]
+        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=rank)
+
+
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     """URL of a SQLite file that does not exist yet."""
