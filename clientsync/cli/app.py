@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from clientsync.cli import (
+    answers,
     books,
     challenge,
     clients,
@@ -78,6 +79,7 @@ reconcile_gst.add_to(reconcile.app)
 app.add_typer(reconcile.app, name="reconcile")
 reports.add_to(app)
 app.add_typer(held.app, name="quarantine")
+app.add_typer(answers.app, name="answers")
 exports.add_to(app)
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(database.app, name="db")

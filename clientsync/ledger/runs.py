@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, exists, func, insert, select, update
 
 from clientsync.clock import now
 from clientsync.database import reading, writing
@@ -202,6 +202,11 @@ def units_of(engine: Engine, run_id: str) -> list[Unit]:
             .order_by(_UNIT.c.unit_id)
         ).all()
     return [Unit(row[0], run_id, UnitKey(row[1], row[2], row[3], row[4])) for row in rows]
+
+
+def has_unit(connection: Connection, unit_id: str) -> bool:
+    """Return whether the ledger has a unit."""
+    return bool(connection.execute(select(exists().where(_UNIT.c.unit_id == unit_id))).scalar_one())
 
 
 def latest_run(engine: Engine, kinds: Iterable[str] | None = None) -> str | None:

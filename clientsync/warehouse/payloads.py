@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -95,19 +96,35 @@ def _expand(digest: str, body: bytes) -> bytes:
     return page
 
 
-def purge(connection: Connection, received_before: datetime) -> int:
+@dataclass(frozen=True)
+class Purged:
+    """What a purge took out: how many payloads, and how many bytes they had before compression."""
+
+    payloads: int
+    size: int
+
+
+def purge(connection: Connection, received_before: datetime, *, is_trial: bool = False) -> Purged:
     """Forget answers of ended units received before a moment, and payloads that no answer names any more.
 
-    Returns the number of payloads deleted. Units that have not ended keep theirs, because they can be
-    staged again, and so do suspect and broken ones, as evidence.
+    Units that have not ended keep theirs, because they can be staged again, and so do suspect and broken ones, as
+    evidence. A trial changes nothing.
     """
     is_needed = exists().where(
         _UNIT.c.unit_id == _ANSWER.c.unit_id,
         or_(_UNIT.c.state != UnitState.ENDED, _UNIT.c.outcome.in_(_EVIDENCE)),
     )
-    connection.execute(delete(_ANSWER).where(_ANSWER.c.received_at < received_before, ~is_needed))
     is_named = exists().where(
         _ANSWER.c.client_id == _PAYLOAD.c.client_id, _ANSWER.c.sha256 == _PAYLOAD.c.sha256
     )
-    deleted = connection.execute(delete(_PAYLOAD).where(_PAYLOAD.c.stored_at < received_before, ~is_named))
-    return int(deleted.rowcount)
+    with connection.begin_nested() as purging:
+        connection.execute(delete(_ANSWER).where(_ANSWER.c.received_at < received_before, ~is_needed))
+        forgotten = connection.execute(
+            delete(_PAYLOAD)
+            .where(_PAYLOAD.c.stored_at < received_before, ~is_named)
+            .returning(_PAYLOAD.c.size)
+        )
+        sizes = forgotten.scalars().all()
+        if is_trial:
+            purging.rollback()
+    return Purged(len(sizes), sum(sizes))

@@ -26,11 +26,12 @@ from clientsync.errors import OtpRequired, SourceUnavailable
 from clientsync.ledger.tables import SyncClient, SyncRun, SyncUnit
 from clientsync.sync.services import Services
 from tests.support.engine import add_clients, fake_services
-from tests.support.fake_connector import OTPS, SCRIPT, good_client
+from tests.support.fake_connector import OTPS, SCRIPT, good_client, things
 from tests.support.gstins import gstin_of
 from tests.support.hostile import HOSTILE
 
 COMMANDS = list(commands(get_command(app), "clientsync"))
+UNIT = SyncUnit.__table__  # type: ignore[attr-defined]
 CHANGE = (SyncClient, SyncRun, SyncUnit)
 
 
@@ -389,6 +390,33 @@ def test_a_quarantine_that_was_asked_about_wrongly_is_not_called_empty(services:
         done = call("quarantine", command, "--client", "a")
         assert (done.exit_code, "Unknown client 'a'. Valid: A, B, C." in done.output) == (2, True)
     assert "No row" in ok("quarantine", "list", "--module", "GSTR-2B")
+
+
+def test_what_a_unit_received_is_saved_byte_for_byte_and_old_answers_are_forgotten(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SCRIPT["A"]["things.red"] = things("R1", value="7.00")
+    run_id = sync("A")["run_id"]
+    with reading(services.engine) as connection:
+        unit_id = connection.execute(
+            select(UNIT.c.unit_id).where(UNIT.c.run_id == run_id, UNIT.c.module == "things")
+        ).scalar_one()
+    told = ok("answers", "save", unit_id, "--out", "evidence")
+    assert sorted(path.name for path in Path("evidence").iterdir()) == ["red-1.json", "summary-1.json"]
+    assert json.loads(Path("evidence/red-1.json").read_bytes()) == things("R1", value="7.00")
+    assert "evidence/red-1.json" in told.replace(os.sep, "/")
+    assert ok("answers", "purge").startswith("0 answers, 0.0 MB as received, went; they came before ")
+    monkeypatch.setenv("CLIENTSYNC_NOW", "2028-11-23T10:00:00+05:30")
+    assert " would go; " in ok("answers", "purge", "--dry-run")
+    assert ok("answers", "purge").split()[0] != "0"
+    assert "Nothing is kept of this unit" in ok("answers", "save", unit_id, "--out", "later")
+    assert not Path("later").exists()
+
+
+def test_answers_of_a_unit_that_is_not_there_are_refused(services: Services) -> None:
+    done = call("answers", "save", "X1", "--out", "evidence")
+    assert (done.exit_code, "There is no unit 'X1'." in done.output) == (2, True)
+    assert not Path("evidence").exists()
 
 
 def test_a_suspect_unit_is_loaded_only_with_a_reason(services: Services) -> None:

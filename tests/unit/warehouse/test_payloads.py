@@ -14,7 +14,7 @@ from clientsync.database import reading, writing
 from clientsync.errors import IntegrityBroken
 from clientsync.ledger.tables import SyncPayload
 from clientsync.spec.module import Finding
-from clientsync.warehouse.payloads import purge, read_answers, store_answers
+from clientsync.warehouse.payloads import Purged, purge, read_answers, store_answers
 from tests.support.demo_warehouse import House, answer, invoice
 
 PAYLOAD: Any = SyncPayload.__table__  # type: ignore[attr-defined]
@@ -58,7 +58,7 @@ def test_purging_keeps_what_an_open_unit_still_needs(house: House) -> None:
         store_answers(connection, still_open.unit_id, "C1", {"b2b": [b"shared"]})
     house.load(ended)
     with writing(house.engine) as connection:
-        assert purge(connection, datetime.now(UTC) + timedelta(days=1)) == 1
+        assert purge(connection, datetime.now(UTC) + timedelta(days=1)) == Purged(1, len(b"old"))
         assert read_answers(connection, still_open.unit_id) == {"b2b": [b"shared"]}
 
 
@@ -68,4 +68,29 @@ def test_purging_keeps_the_evidence_of_a_suspect_unit(house: House) -> None:
         store_answers(connection, unit.unit_id, "C1", {"b2b": [b"odd"]})
     house.load(unit)
     with writing(house.engine) as connection:
-        assert purge(connection, datetime.now(UTC) + timedelta(days=1)) == 0
+        assert purge(connection, datetime.now(UTC) + timedelta(days=1)) == Purged(0, 0)
+
+
+def test_a_trial_says_what_would_go_and_nothing_does(house: House) -> None:
+    unit = house.unit(answer(invoice("1")))
+    with writing(house.engine) as connection:
+        store_answers(connection, unit.unit_id, "C1", {"b2b": [b"first", b"second"]})
+    house.load(unit)
+    later = datetime.now(UTC) + timedelta(days=1)
+    with writing(house.engine) as connection:
+        assert purge(connection, later, is_trial=True) == Purged(2, len(b"firstsecond"))
+    with reading(house.engine) as connection:
+        assert read_answers(connection, unit.unit_id) == {"b2b": [b"first", b"second"]}
+    with writing(house.engine) as connection:
+        assert purge(connection, later) == Purged(2, len(b"firstsecond"))
+        assert read_answers(connection, unit.unit_id) == {}
+
+
+def test_what_came_later_stays(house: House) -> None:
+    unit = house.unit(answer(invoice("1")))
+    with writing(house.engine) as connection:
+        store_answers(connection, unit.unit_id, "C1", {"b2b": [b"new"]})
+    house.load(unit)
+    with writing(house.engine) as connection:
+        assert purge(connection, datetime.now(UTC) - timedelta(days=1)) == Purged(0, 0)
+        assert read_answers(connection, unit.unit_id) == {"b2b": [b"new"]}
