@@ -26,13 +26,13 @@ from tasks.progress import RunProgress
 from tasks.publish import publish
 from tasks.units import sync_client_module
 
-AHEAD = 2
-"""Clients mapped at once for each that is worked on: bounds memory and the queue of events to the server."""
-
 
 @flow(name="sync-module-group", flow_run_name="{module_group} · {run_id}", persist_result=False)
 def sync_module_group(run_id: str, module_group: str) -> State[Any]:
-    """Map one module group over its clients, some more whenever some have ended."""
+    """Map one module group over its clients, at most two for each worker at once.
+
+    That bounds memory and the queue of events to the server, and nobody waits for the slowest client of a part.
+    """
     with active(run_id) as run:
         clients = [client for label, client, _ in work_items(run) if label == module_group]
         workers = run.services.settings.workers
@@ -41,7 +41,7 @@ def sync_module_group(run_id: str, module_group: str) -> State[Any]:
     for start in range(0, len(clients), workers):
         some = clients[start : start + workers]
         under_way.extend(sync_client_module.map(unmapped(run_id), some, unmapped(module_group)))
-        while len(under_way) > (AHEAD - 1) * workers:
+        while len(under_way) > workers:
             states.append(_ended(under_way.popleft()))
     states.extend(_ended(future) for future in under_way)
     failed = sum(state.is_failed() or state.is_crashed() for state in states)

@@ -42,11 +42,13 @@ from clientsync.errors import (
     SourceUnavailable,
     TooEarly,
 )
+from clientsync.http.client import CallMeter
 from clientsync.ledger import tables as ledger_tables
 from clientsync.periods import Period
 from clientsync.secrets.vault import Vault
 from clientsync.spec.connector import ClientIdentity, Question
 from clientsync.sync.services import Services
+from connectors import portal_sessions
 from connectors.gst.provider.account import account_of, close_accounts
 from connectors.gst.provider.adapter import Tokens
 from connectors.gst.provider.endpoints import ENDPOINTS
@@ -315,10 +317,32 @@ def test_an_expired_token_is_refreshed_once_and_the_question_repeated(house: Hou
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_session_is_refreshed_by_our_own_clock_before_the_portal_drops_it(house: House, kind: str) -> None:
+def test_a_session_that_another_process_replaced_a_moment_ago_costs_one_question_more_and_no_login(
+    house: House, kind: str
+) -> None:
+    client = house.clients(kind)[0]
+    ours = house.session(client)
+    ours.ask(Question("ims.getcnt"))
+    theirs = open_session(client, house.services)
+    stored = theirs._store.load()
+    assert stored is not None
+    theirs._refreshed(stored, CallMeter())
+    logins = house.control("GET", "stats")["auth"]
+    answer = ours.ask(Question("ims.getcnt"))
+    assert answer.payload
+    assert answer.calls <= 2
+    assert ours.ask(Question("ims.getcnt")).calls == 1
+    assert house.control("GET", "stats")["auth"] == logins
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_session_is_refreshed_by_our_own_clock_before_the_portal_drops_it(
+    house: House, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session = house.session(house.clients(kind)[0])
     before = house.control("GET", "stats")["auth"]
     house.age_sessions(hours=5)
+    monkeypatch.setattr(portal_sessions, "RECENT_SECONDS", 0.0)  # so long ago was it read, too
     session.ask(Question("ims.getcnt"))
     session.ask(Question("ims.getcnt"))
     assert house.control("GET", "stats")["auth"] == before + 1

@@ -312,9 +312,10 @@ def test_threads_validate_at_once_without_mixing_their_rows() -> None:
 def test_one_context_serves_the_process() -> None:
     table = table_of(check(K.NOT_NULL, "kind"))
     validate_batch([unit([row()])], {table.name: table})
-    before = batch._context
+    before = batch._data
     validate_batch([unit([row()])], {table.name: table})
-    assert batch._context is before
+    assert before is not None
+    assert batch._data is before
 
 
 def test_records_with_a_problem_and_records_of_no_known_table_are_left_to_loading() -> None:
