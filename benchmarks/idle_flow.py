@@ -1,7 +1,8 @@
-"""A flow of as many task runs as a night has, none of which does anything, ``python -m benchmarks.idle_flow CLIENTS``.
+"""A flow of as many task runs as a night has, none of which does anything.
 
-What orchestration alone costs: whatever maps a flow over clients and modules as tasks pays it before it asks a portal.
-Great Expectations is imported beside it, as a night does. Prints seconds.
+``python -m benchmarks.idle_flow gst|tds CLIENTS`` prints seconds. It is what orchestration alone costs: whatever maps a
+flow over clients and modules as tasks pays it before it asks a portal. Great Expectations is imported beside it, as a
+night does.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from benchmarks.practice import now
 from clientsync.config import settings
-from connectors.gst import CONNECTOR
+from clientsync.registry import connector
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, cache_result_in_memory=False)
@@ -35,12 +36,12 @@ def idle_group(clients: int) -> None:
 
 
 @flow(persist_result=False)
-def idle_night(clients: int) -> None:
+def idle_night(system: str, clients: int) -> None:
     """Run every module group of a night."""
     warming = threading.Thread(target=import_module, args=("great_expectations",))
     warming.start()
     runner: Any = ThreadPoolTaskRunner(max_workers=settings().workers)
-    for _ in CONNECTOR.groups:
+    for _ in connector(system).groups:
         idle_group.with_options(task_runner=runner)(clients)
     warming.join()
 
@@ -48,5 +49,5 @@ def idle_night(clients: int) -> None:
 if __name__ == "__main__":
     logging.getLogger("prefect").setLevel(logging.CRITICAL)
     began = now()
-    idle_night(int(sys.argv[1]))
+    idle_night(sys.argv[1], int(sys.argv[2]))
     print(f"{now() - began:.2f}")

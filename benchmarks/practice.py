@@ -138,7 +138,7 @@ class Practice:
 
     def idle(self, clients: int) -> float:
         """Run a flow of as many task runs as a night of so many clients, which do nothing; return seconds."""
-        return float(self._printed(["benchmarks.idle_flow", str(clients)], "")[-1])
+        return float(self._printed(["benchmarks.idle_flow", self.system, str(clients)], "")[-1])
 
     def _printed(self, module: Sequence[str], moment: str) -> list[str]:
         done = subprocess.run(
