@@ -15,40 +15,41 @@ LIMIT = 2.0
 
 def measure() -> Iterator[Figure]:
     """Yield the ratio against a portal that takes its time, then against one that answers at once."""
-    yield _against_bare(LATENCY_MS)
-    yield _against_bare(0.0)
+    for latency_ms in (LATENCY_MS, 0.0):
+        with Practice(
+            f"end-to-end-{latency_ms:.0f}", clients=CLIENTS, documents=DOCUMENTS, latency_ms=latency_ms
+        ) as practice:
+            practice.night()  # warms the simulator, whose first answers are generated
+            yield against_bare("flow wall time", practice, CLIENTS, latency_ms)
 
 
-def _against_bare(latency_ms: float) -> Figure:
-    with Practice(
-        f"end-to-end-{latency_ms:.0f}", clients=CLIENTS, documents=DOCUMENTS, latency_ms=latency_ms
-    ) as practice:
-        practice.night()  # warms the simulator, whose first answers are generated
-        practice.empty()
-        ours = practice.night()
-        bare, calls, rows = practice.bare()
-        note = (
-            f"flow {ours.seconds:.1f} s, {ours.calls} calls, {ours.rows} rows; "
-            f"bare {bare:.1f} s, {calls} calls, {rows} rows"
-        )
-        if latency_ms:
-            name = f"flow wall time / bare script, portal latency {latency_ms:.0f} ms"
-            return Figure(name, ours.seconds / bare, LIMIT, False, SEED, note)
-        return beside_idle("flow wall time", practice, CLIENTS, ours.seconds, bare, note)
+def against_bare(name: str, practice: Practice, clients: int, latency_ms: float, moment: str = "") -> Figure:
+    """Measure a first night with open sessions, then the bare script with the same sessions.
 
+    Without a portal's latency the flow is held against the bare script and as many task runs that do nothing. The note
+    has the ratio to the script alone, which has no limit then: the idle task runs take longer than the script, so that
+    no flow with a task run per client and module can be near it.
 
-def beside_idle(name: str, practice: Practice, clients: int, flow: float, bare: float, note: str) -> Figure:
-    """Return a flow's time over that of the bare script and of as many task runs that do nothing, with no latency.
-
-    The note holds the ratio to the bare script alone. It has no limit: without a portal's latency the task runs that do
-    nothing take longer than the script, so that no flow with a task run per client and module can be near it.
+    Args:
+        name: of what is measured.
+        practice: has had its first night.
+        clients: how many it has.
+        latency_ms: of the portal's answers.
+        moment: what the clocks show, as of ``Practice.night``.
     """
-    idle = practice.idle(clients)
-    return Figure(
-        f"{name} / bare script and idle task runs, no latency",
-        flow / (bare + idle),
-        LIMIT,
-        False,
-        SEED,
-        f"{note}; task runs that do nothing {idle:.1f} s; over the bare script alone {flow / bare:.2f}",
+    practice.empty()
+    ours = practice.night(moment)
+    bare, calls, rows = practice.bare(moment)
+    note = (
+        f"{clients} clients: flow {ours.seconds:.1f} s, {ours.calls} calls, {ours.rows} rows; "
+        f"bare {bare:.1f} s, {calls} calls, {rows} rows"
     )
+    if latency_ms:
+        over, beside = bare, f"bare script, portal latency {latency_ms:.0f} ms"
+    else:
+        idle = practice.idle(clients)
+        over, beside = bare + idle, "bare script and idle task runs, no latency"
+        note += (
+            f"; task runs that do nothing {idle:.1f} s; over the bare script alone {ours.seconds / bare:.2f}"
+        )
+    return Figure(f"{name} / {beside}", ours.seconds / over, LIMIT, False, SEED, note)

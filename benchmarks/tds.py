@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.end_to_end import LATENCY_MS, LIMIT, beside_idle
+from benchmarks.end_to_end import LATENCY_MS, against_bare
 from benchmarks.figures import Figure
 from benchmarks.practice import SEED, Measured, Practice
 
@@ -18,7 +18,7 @@ def measure(few: int = FEW, many: int = MANY) -> Iterator[Figure]:
     """Yield the ratios; ``few`` and ``many`` are numbers of deductors."""
     with Practice(f"tds-{few}", clients=few, documents=DOCUMENTS, system="tds") as practice:
         small = practice.night(FIRST)
-        yield _against_bare(practice, few, 0.0, FIRST)
+        yield against_bare("TDS, flow wall time", practice, few, 0.0, FIRST)
     with Practice(f"tds-{many}", clients=many, documents=DOCUMENTS, system="tds") as practice:
         large = practice.night(FIRST)
         practice.next_day()
@@ -29,7 +29,7 @@ def measure(few: int = FEW, many: int = MANY) -> Iterator[Figure]:
         )
         yield from _scale(few, small, many, large)
         practice.slow_down(LATENCY_MS)
-        yield _against_bare(practice, many, LATENCY_MS, SECOND)
+        yield against_bare("TDS, flow wall time", practice, many, LATENCY_MS, SECOND)
 
 
 def _scale(few: int, small: Measured, many: int, large: Measured) -> Iterator[Figure]:
@@ -39,18 +39,3 @@ def _scale(few: int, small: Measured, many: int, large: Measured) -> Iterator[Fi
     memory = f"{small.peak_mb:.0f} MB and {large.peak_mb:.0f} MB"
     ratio = large.peak_mb / small.peak_mb
     yield Figure(f"TDS, peak memory, {many} TANs / {few} TANs", ratio, 1.2, False, SEED, memory)
-
-
-def _against_bare(practice: Practice, clients: int, latency_ms: float, moment: str) -> Figure:
-    """Measure a first night with open sessions, then the bare script with the same sessions."""
-    practice.empty()
-    ours = practice.night(moment)
-    bare, calls, rows = practice.bare(moment)
-    note = (
-        f"{clients} TANs: flow {ours.seconds:.1f} s, {ours.calls} calls, {ours.rows} rows; "
-        f"bare {bare:.1f} s, {calls} calls, {rows} rows"
-    )
-    if not latency_ms:
-        return beside_idle("TDS, flow wall time", practice, clients, ours.seconds, bare, note)
-    name = f"TDS, flow wall time / bare script, portal latency {latency_ms:.0f} ms"
-    return Figure(name, ours.seconds / bare, LIMIT, False, SEED, note)

@@ -14,7 +14,6 @@ app = typer.Typer(
     help="What the portals answered, byte for byte: save it to look at, forget what is old.",
     no_args_is_help=True,
 )
-MEGABYTE = 1_000_000
 
 
 @app.command()
@@ -75,5 +74,5 @@ def purge(
         with writing(services.engine) as connection:
             gone = forget(connection, before, is_trial=is_trial)
     count = f"{gone.payloads} {'answer' if gone.payloads == 1 else 'answers'}"
-    words = f"{count}, {gone.size / MEGABYTE:.1f} MB as received,"
+    words = f"{count}, {gone.size / 1_000_000:.1f} MB as received,"
     put(f"{words} {'would go' if is_trial else 'went'}; they came before {before:%d %B %Y}.")

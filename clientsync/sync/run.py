@@ -121,6 +121,7 @@ class Run:
         units: in the order planned.
         owns: whether closing ends the run in the ledger; a helper process does not own it.
         stopped_by: the error of scope RUN that stopped it.
+        work: units by module-group label and client id, in the order to work on: group by group, client by client.
     """
 
     services: Services
@@ -132,6 +133,7 @@ class Run:
     line: LoadingLine = field(init=False)
     keeper: LeaseKeeper = field(init=False)
     stopped_by: SyncError | None = None
+    work: dict[tuple[str, str], list[Unit]] = field(init=False)
 
     def __post_init__(self) -> None:
         """Open what the units share."""
@@ -141,20 +143,23 @@ class Run:
         self.line = LoadingLine(self.services, name)
         self.keeper = LeaseKeeper(self.services, self.run_id, self.holder)
         self._shared: dict[str, dict[tuple[str, str], Any]] = {}
-        self._work: dict[tuple[str, str], list[Unit]] = {}
-        self._label_of = {module: group.label for group in connector(name).groups for module in group.modules}
+        groups = connector(name).groups
+        order = {group.label: (not group.goes_first, number) for number, group in enumerate(groups)}
+        self._label_of = {module: group.label for group in groups for module in group.modules}
+        found: dict[tuple[str, str], list[Unit]] = {}
         for unit in self.units:
-            self._work.setdefault((self._label_of[unit.key.module], unit.key.client_id), []).append(unit)
+            found.setdefault((self._label_of[unit.key.module], unit.key.client_id), []).append(unit)
+        self.work = dict(sorted(found.items(), key=lambda item: (order[item[0][0]], item[0][1])))
         self._guard = threading.Lock()
         self._turns = {unit.key.client_id: threading.Lock() for unit in self.units}
         self._not_begun: dict[str, set[str]] = {}
-        for label, client_id in self._work:
+        for label, client_id in self.work:
             self._not_begun.setdefault(label, set()).add(client_id)
         self._begun = {label: threading.Event() for label in self._not_begun}
 
     def units_of(self, module_group: str, client_id: str) -> list[Unit]:
         """Return the units of one client and module group, by the group's label, in the order planned."""
-        return list(self._work.get((module_group, client_id), ()))
+        return list(self.work.get((module_group, client_id), ()))
 
     def close(self) -> dict[str, int]:
         """End the run in the ledger; return its counts by outcome."""

@@ -120,18 +120,7 @@ def attach(services: Services, run_id: str) -> Run:
 
 def work_items(current: Run) -> list[tuple[str, str, list[Unit]]]:
     """Return (module-group label, client id, units) in the order to work on: group by group, client by client."""
-    found = connector(current.plan.selection.connector)
-    label_of = {name: group.label for group in found.groups for name in group.modules}
-    items: dict[tuple[str, str], list[Unit]] = {}
-    for unit in current.units:
-        items.setdefault((label_of[unit.key.module], unit.key.client_id), []).append(unit)
-    order = {group.label: (not group.goes_first, number) for number, group in enumerate(found.groups)}
-    return [
-        (label, client_id, units)
-        for (label, client_id), units in sorted(
-            items.items(), key=lambda item: (order[item[0][0]], item[0][1])
-        )
-    ]
+    return [(label, client_id, units) for (label, client_id), units in current.work.items()]
 
 
 def run(

@@ -165,12 +165,13 @@ class GstSession:
             ) from error
 
     def _asked_in_session(self, asked: Callable[[Tokens], Opened], meter: CallMeter) -> Opened:
-        stored = self._live(meter)
+        stored = self._live(self._store.recent(), meter)
         try:
             return asked(stored.tokens)
         except crypto.SealBroken:
-            self._store.load()
-            return asked(self._live(meter).tokens)  # damaged on the way, or another process refreshed
+            return asked(
+                self._live(self._store.load(), meter).tokens
+            )  # damaged on the way, or another process refreshed
         except OtpRequired:
             self._end(stored)
             raise
@@ -306,14 +307,13 @@ class GstSession:
     def close(self) -> None:
         """Nothing of this client's own is open; sockets belong to the account, the stored token stays."""
 
-    def _live(self, meter: CallMeter) -> Stored:
-        """Return a session that may be used, refreshed when our clock says so.
+    def _live(self, stored: Stored | None, meter: CallMeter) -> Stored:
+        """Return a stored session if it may be used, refreshed when our clock says so.
 
         Raises:
             ConsentLapsed: the consent's own clock has run out.
             OtpRequired: there is no session.
         """
-        stored = self._store.recent()
         now = _wall_clock()
         self._check_consent(stored)
         if stored is None or not stored.is_open:
