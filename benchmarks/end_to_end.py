@@ -27,8 +27,8 @@ def against_bare(name: str, practice: Practice, clients: int, latency_ms: float,
     """Measure a first night with open sessions, then the bare script with the same sessions.
 
     Without a portal's latency the flow is held against the bare script and as many task runs that do nothing. The note
-    has the ratio to the script alone, which has no limit then: the idle task runs take longer than the script, so that
-    no flow with a task run per client and module can be near it.
+    has the ratio to the script alone, which has no limit then: idle task runs and the import of Great Expectations
+    beside them take longer than the script.
 
     Args:
         name: of what is measured.
