@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 from sqlalchemy import Connection, select, update
@@ -29,6 +30,10 @@ _SOFTWARE = ("SCHEMA", "UNKNOWN_TYPE")
 _CONSTRAINTS = (
     IntegrityError, DataError, ProgrammingError, InterfaceError, IntegrityBroken, StatementRefused, ArithmeticError,
 )  # fmt: skip
+Place = tuple[int, int, int]
+"""Epoch, number of the batch, and place in it."""
+_IN_INBOX: Place = (0, 0, 0)
+"""The place of a mark whose document has a row of its own in the inbox."""
 REFUSALS = (DocumentRefused, *_CONSTRAINTS, InvalidInput, ValueError, LookupError, TypeError, AttributeError)
 """What a document of odd values may raise on its way into the tables; drivers refuse some of them without a state.
 
@@ -77,11 +82,17 @@ _ARRIVED = _Arrived()
 
 
 def applied_at_once(
-    node: Node, connection: Connection, peer: str, documents: Sequence[Document], before: Sequence[int]
+    node: Node,
+    connection: Connection,
+    peer: str,
+    documents: Sequence[Document],
+    before: Sequence[int],
+    places: Iterable[Place],
 ) -> bool:
-    """Give all documents of an arriving batch their effect, with their marks; False when one cannot have it now.
+    """Give all documents that arrive their effect, with their marks; False when one cannot have it now.
 
-    Nothing of the peer may be open in the inbox. After False, or an error of ``REFUSALS``, the caller rolls back.
+    Nothing of the peer may be open in the inbox. ``places`` says where each of them came. After False, or an error of
+    ``REFUSALS``, the caller rolls back.
     """
     known = _known(node, connection, peer, documents, before)
     seen = set(known.versions)
@@ -90,7 +101,7 @@ def applied_at_once(
     if not all(one.has_effect for one in verdicts):
         return False
     _give_effect(node, connection, verdicts)
-    mark(connection, peer, documents, moment())
+    _mark(connection, peer, documents, moment(), places)
     _note_versions(connection, peer, documents, seen)
     return True
 
@@ -410,13 +421,25 @@ def _settle(connection: Connection, peer: str, verdicts: Sequence[Verdict]) -> N
 def mark(
     connection: Connection, peer: str, documents: Iterable[Document], at: str, *, has_effect: bool = True
 ) -> None:
-    """Mark documents as had, for good, with what they add to the totals of their day; left out ones add nothing."""
+    """Mark documents of the inbox as had, for good; those that were left out add nothing to the totals of their day."""
+    _mark(connection, peer, documents, at, repeat(_IN_INBOX), has_effect=has_effect)
+
+
+def _mark(
+    connection: Connection,
+    peer: str,
+    documents: Iterable[Document],
+    at: str,
+    places: Iterable[Place],
+    *,
+    has_effect: bool = True,
+) -> None:
     insert_rows(
         connection,
         t.applied,
         (
             "origin", "document_id", "sha256", "applied_at", "doc_type", "key", "business_date", "quantity", "net",
-            "tax", "tender", "has_effect",
+            "tax", "tender", "has_effect", "version", "op", "epoch", "seq", "idx",
         ),
         [
             (
@@ -429,8 +452,11 @@ def mark(
                 one.business_date,
                 *one.control.as_list(),
                 int(has_effect),
+                one.version,
+                one.op,
+                *place,
             )
-            for one in documents
+            for one, place in zip(documents, places, strict=False)
         ],
     )  # fmt: skip
 

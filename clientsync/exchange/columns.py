@@ -1,4 +1,4 @@
-"""Bringing the tables of an earlier version up to date: columns that came later are added, empty."""
+"""Bringing the tables of an earlier version up to date: columns that came later are added, empty, and their indexes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from clientsync.exchange import tables as t
 
 
 def add_missing_columns(connection: Connection, tables: MetaData, schema: str | None = None) -> list[str]:
-    """Add the columns that tables lack, and return them as ``table.column``.
+    """Add the columns and indexes that tables lack, and return the columns as ``table.column``.
 
     Args:
         connection: of a write transaction, with a login that may alter tables.
@@ -30,6 +30,8 @@ def add_missing_columns(connection: Connection, tables: MetaData, schema: str | 
                 text(f"ALTER TABLE {place} ADD COLUMN {column.name} {kind} NOT NULL DEFAULT {empty}")
             )
             added.append(f"{table.name}.{column.name}")
+        for index in sorted(table.indexes, key=lambda one: str(one.name)):
+            index.create(connection, checkfirst=True)
     return added
 
 

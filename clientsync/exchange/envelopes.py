@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -35,6 +35,8 @@ MAX_STORED = 32_000_000
 MAX_RAW = 128_000_000
 MAX_RATIO = 200
 _EXPECTED_RATIO = 4
+_LEVEL = 5
+"""Of compression: a day of bills is 1 % larger than with level 6, in 3/5 of its time."""
 
 
 class EnvelopeBroken(Exception):
@@ -97,6 +99,18 @@ class Opened:
     restarts: bool
 
 
+class Body(NamedTuple):
+    """The documents of a batch as they are stored and sent.
+
+    Attributes:
+        stored: compressed bytes.
+        raw_bytes: size of what they unpack to.
+    """
+
+    stored: bytes
+    raw_bytes: int
+
+
 class Signer:
     """Signs batches with the private key of a node."""
 
@@ -150,11 +164,11 @@ def chunks(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:
         yield documents[start:]
 
 
-def body_of(documents: Sequence[Document]) -> bytes:
+def body_of(documents: Sequence[Document]) -> Body:
     """Return the compressed body of a batch; text that shrinks beyond what receivers unpack is left as it is."""
     raw = canonical_of_exact([one.as_sent() for one in documents]).encode()
-    packed = zlib.compress(raw, 6)
-    return packed if len(raw) <= MAX_RATIO * len(packed) else zlib.compress(raw, 0)
+    packed = zlib.compress(raw, _LEVEL)
+    return Body(packed if len(raw) <= MAX_RATIO * len(packed) else zlib.compress(raw, 0), len(raw))
 
 
 def totals_by_type(documents: Sequence[Document]) -> dict[str, list[int]]:
@@ -176,7 +190,7 @@ def sealed(
     prev_hash: str,
     documents: Sequence[Document],
     before: Sequence[int],
-    body: bytes,
+    body: Body,
     about: Mapping[str, Any],
 ) -> Batch:
     """Return a batch around a body.
@@ -184,9 +198,7 @@ def sealed(
     ``before`` holds per document the version of its object that the stream carried last, 0 for none; ``about`` further
     fields of the header: incarnation of the sender, moment, offset of its clock.
     """
-    raw = zlib.decompressobj()
-    size = len(raw.decompress(body)) + len(raw.flush())
-    body_sha = digest(body)
+    body_sha = digest(body.stored)
     header = canonical(
         {
             "protocol": list(PROTOCOL),
@@ -197,8 +209,8 @@ def sealed(
             "prev_hash": prev_hash,
             "doc_types": {one.doc_type: one.schema_version for one in documents},
             "n": len(documents),
-            "raw_bytes": size,
-            "compressed_bytes": len(body),
+            "raw_bytes": body.raw_bytes,
+            "compressed_bytes": len(body.stored),
             "encoding": "zlib",
             "control": totals_by_type(documents),
             "before": list(before),

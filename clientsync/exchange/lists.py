@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import Select, and_, func, select, tuple_
 
 from clientsync.database import reading
 from clientsync.exchange import tables as t
+from clientsync.exchange.arrivals import arrivals
 from clientsync.exchange.nodes import Node
 from clientsync.exchange.sending import UNANSWERED
 
@@ -45,11 +46,15 @@ def sent(node: Node, *, limit: int = 200) -> list[dict[str, Any]]:
 
 def received(node: Node, *, states: tuple[str, ...] = (), limit: int = 200) -> list[dict[str, Any]]:
     """Return documents that came in, the newest first, with their state and what holds them."""
-    statement = select(t.inbox)
+    newest = t.batch_in.c.n > 0
+    if not states:
+        newest = tuple_(t.batch_in.c.peer, t.batch_in.c.epoch, t.batch_in.c.seq).in_(_newest_batches(limit))
+    came = arrivals(newest)
+    column = came.selected_columns
     if states:
-        statement = statement.where(t.inbox.c.state.in_(states))
-    statement = statement.order_by(
-        t.inbox.c.received_at.desc(), t.inbox.c.epoch.desc(), t.inbox.c.seq.desc(), t.inbox.c.idx.desc()
+        came = came.where(column.state.in_(states))
+    statement = came.order_by(
+        column.received_at.desc(), column.epoch.desc(), column.seq.desc(), column.idx.desc()
     )
     with reading(node.engine) as connection:
         return [
@@ -69,6 +74,17 @@ def received(node: Node, *, states: tuple[str, ...] = (), limit: int = 200) -> l
             }
             for row in connection.execute(statement.limit(limit))
         ]
+
+
+def _newest_batches(limit: int) -> Select[Any]:
+    """Return the places of the newest batches: so many hold at least so many documents."""
+    order = (t.batch_in.c.received_at.desc(), t.batch_in.c.epoch.desc(), t.batch_in.c.seq.desc())
+    return (
+        select(t.batch_in.c.peer, t.batch_in.c.epoch, t.batch_in.c.seq)
+        .where(t.batch_in.c.n > 0)
+        .order_by(*order)
+        .limit(limit)
+    )
 
 
 @dataclass(frozen=True)

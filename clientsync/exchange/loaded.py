@@ -11,13 +11,12 @@ from clientsync.database import among, reading
 from clientsync.errors import InvalidInput
 from clientsync.exchange import tables as t
 from clientsync.exchange.applying import OPEN
+from clientsync.exchange.arrivals import arrivals
 from clientsync.exchange.catalogue import DocType
 from clientsync.exchange.documents import Document, digest, read_json
 from clientsync.exchange.loading import PAGE, Counts, add_to, check_wish, require_peer
 from clientsync.exchange.mailbox import Mailbox
 from clientsync.exchange.nodes import Lease, Node, note_audit, note_error
-
-_BATCH_OF_ROW = t.of_one_batch(t.batch_in, t.inbox)
 
 
 def ask_for_load(
@@ -85,11 +84,9 @@ def _checked(connection: Connection, row: Any) -> tuple[str, str]:
     ours = and_(t.batch_in.c.load_id == row.load_id, t.batch_in.c.peer == row.peer)
     found: Counts = {}
     held = 0
+    came = arrivals(ours)
     for one in connection.execute(
-        select(t.inbox.c.doc_type, t.inbox.c.document_id, t.inbox.c.state)
-        .join(t.batch_in, _BATCH_OF_ROW)
-        .where(ours)
-        .order_by(t.inbox.c.epoch, t.inbox.c.seq, t.inbox.c.idx)
+        came.order_by(*(came.selected_columns[name] for name in ("epoch", "seq", "idx")))
     ):
         held += one.state in OPEN
         add_to(found, one.doc_type, [one.document_id])
@@ -197,15 +194,9 @@ def _left_over(node: Node, connection: Connection, row: Any) -> list[tuple[str, 
 
 def _unmentioned(node: Node, connection: Connection, kind: DocType, peer: str, first: Any) -> list[str]:
     """Return the keys of a type that stand here and were in no batch since a place of the stream of their owner."""
-    since = set(
-        connection.execute(
-            select(t.inbox.c.key).where(
-                t.inbox.c.peer == peer,
-                t.inbox.c.doc_type == kind.name,
-                t.after(t.inbox, first.epoch, first.seq - 1),
-            )
-        ).scalars()
-    )
+    came = arrivals(and_(t.batch_in.c.peer == peer, t.after(t.batch_in, first.epoch, first.seq - 1)))
+    of_kind = came.where(came.selected_columns.doc_type == kind.name)
+    since = {row.key for row in connection.execute(of_kind)}
     own = peer if node.kind == "STORE" else ""  # a store has one sender only: what came from nobody is its
     found: list[str] = []
     last = ""

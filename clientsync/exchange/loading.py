@@ -20,7 +20,7 @@ from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import record_existing
 from clientsync.exchange.catalogue import HEAD_OFFICE, DocType
 from clientsync.exchange.documents import Document, canonical_of_exact, digest, read_json
-from clientsync.exchange.envelopes import body_of, chunks
+from clientsync.exchange.envelopes import Body, body_of, chunks
 from clientsync.exchange.nodes import Lease, Node, moment, peers_of
 from clientsync.exchange.packing import documents_of, number_batches, readable_by, sites_on, store
 from clientsync.exchange.stored import document_of
@@ -143,7 +143,7 @@ def _begin_anew(connection: Connection, peer: str) -> None:
     )
 
 
-def _nothing() -> tuple[list[Document], bytes]:
+def _nothing() -> tuple[list[Document], Body]:
     return [], body_of([])
 
 

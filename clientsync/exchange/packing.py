@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, delete, exists, insert, select, update
@@ -29,7 +30,7 @@ from clientsync.exchange.documents import (
     refuse_nul,
     withdrawal_id,
 )
-from clientsync.exchange.envelopes import body_of, chunks, sealed
+from clientsync.exchange.envelopes import Batch, Body, body_of, chunks, sealed
 from clientsync.exchange.nodes import Lease, Node, moment, note_error
 from clientsync.exchange.stored import DOCUMENT_FIELDS, document_of, values_of
 
@@ -306,7 +307,7 @@ def store(
 
 def _number(node: Node, connection: Connection, streams: Mapping[str, Sequence[Document]]) -> None:
     """Number the documents of every stream; streams with the same documents share their bodies."""
-    shared: dict[tuple[str, ...], list[tuple[Sequence[Document], bytes]]] = {}
+    shared: dict[tuple[str, ...], list[tuple[Sequence[Document], Body]]] = {}
     readable = _readable(connection)
     for peer in sorted(streams):
         documents = _fitting(connection, peer, readable[peer], streams[peer])
@@ -383,20 +384,25 @@ def number_batches(
     node: Node,
     connection: Connection,
     peer: str,
-    parts: Sequence[tuple[Sequence[Document], bytes]],
+    parts: Sequence[tuple[Sequence[Document], Body]],
     more: Mapping[str, Any] | None = None,
 ) -> None:
     """Number and seal parts of a stream; they follow what was numbered before.
 
     ``more`` holds further fields of the headers: the load that the batches belong to, and its manifest.
     """
+    if not parts:
+        return
     stream = connection.execute(
         select(t.stream_out).where(t.stream_out.c.peer == peer).with_for_update()
     ).one_or_none()
     if stream is None:
         connection.execute(insert(t.stream_out).values(peer=peer, epoch=1, next_seq=1, last_hash=""))
     epoch, seq, last = (stream.epoch, stream.next_seq, stream.last_hash) if stream else (1, 1, "")
-    about = {"incarnation": node.incarnation(connection), "created_at": moment(), **(more or {})}
+    at = moment()
+    about = {"incarnation": node.incarnation(connection), "created_at": at, **(more or {})}
+    before = iter(_carry(connection, peer, [one for documents, _ in parts for one in documents]))
+    batches: list[Batch] = []
     for documents, body in parts:
         batch = sealed(
             node.signer,
@@ -406,36 +412,56 @@ def number_batches(
             seq=seq,
             prev_hash=last,
             documents=documents,
-            before=_carry(connection, peer, documents),
+            before=list(islice(before, len(documents))),
             body=body,
             about=about,
         )
-        connection.execute(
-            upsert(connection)(t.body).on_conflict_do_nothing(), {"sha": batch.body_sha, "bytes": body}
-        )
-        connection.execute(
-            insert(t.batch_out).values(
-                peer=peer,
-                epoch=epoch,
-                seq=seq,
-                prev_hash=last,
-                hash=batch.hash,
-                header=batch.header,
-                signature=batch.signature,
-                body_sha=batch.body_sha,
-                n=len(documents),
-                packed_at=moment(),
-            )
-        )
-        insert_rows(
-            connection,
-            t.batch_item,
-            ("peer", "epoch", "seq", "idx", "document_id"),
-            [(peer, epoch, seq, idx, one.document_id) for idx, one in enumerate(documents)],
-        )
+        batches.append(batch)
         seq, last = seq + 1, batch.hash
+    _keep(connection, batches, parts, at)
     connection.execute(
         update(t.stream_out).where(t.stream_out.c.peer == peer).values(next_seq=seq, last_hash=last)
+    )
+
+
+def _keep(
+    connection: Connection,
+    batches: Sequence[Batch],
+    parts: Sequence[tuple[Sequence[Document], Body]],
+    at: str,
+) -> None:
+    """Write down sealed batches, their bodies, and the place of each document in them."""
+    connection.execute(
+        upsert(connection)(t.body).on_conflict_do_nothing(),
+        [{"sha": one.body_sha, "bytes": body.stored} for one, (_, body) in zip(batches, parts, strict=True)],
+    )
+    connection.execute(
+        insert(t.batch_out),
+        [
+            {
+                "peer": one.receiver,
+                "epoch": one.epoch,
+                "seq": one.seq,
+                "prev_hash": one.prev_hash,
+                "hash": one.hash,
+                "header": one.header,
+                "signature": one.signature,
+                "body_sha": one.body_sha,
+                "n": len(documents),
+                "packed_at": at,
+            }
+            for one, (documents, _) in zip(batches, parts, strict=True)
+        ],
+    )
+    insert_rows(
+        connection,
+        t.batch_item,
+        ("peer", "epoch", "seq", "idx", "document_id"),
+        [
+            (batch.receiver, batch.epoch, batch.seq, idx, one.document_id)
+            for batch, (documents, _) in zip(batches, parts, strict=True)
+            for idx, one in enumerate(documents)
+        ],
     )
 
 

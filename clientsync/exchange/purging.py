@@ -84,7 +84,7 @@ def _taken_out(connection: Connection, before: str) -> dict[str, int]:
             connection, t.body, ~exists().where(t.batch_out.c.body_sha == t.body.c.sha).correlate(t.body)
         ),
         "events": _drop(connection, t.outbox, _finished_event(before)),
-        "received documents": _drop(connection, t.inbox, t.in_batches(t.inbox, t.batch_in, came)),
+        "documents of the inbox": _drop(connection, t.inbox, t.in_batches(t.inbox, t.batch_in, came)),
         "received batches": _drop(connection, t.batch_in, and_(came, t.batch_in.c.manifest == "")),
         "errors": _drop(connection, t.error, t.error.c.at < before),
     }

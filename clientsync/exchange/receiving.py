@@ -189,8 +189,19 @@ def _tell(node: Node, mailbox: Mailbox, lease: Lease, batch: Batch, error: Envel
 
 
 def _take(node: Node, lease: Lease, batch: Batch, found: Opened) -> None:
+    """Take a batch into the inbox, where what becomes of its documents is decided afterwards."""
+    at = moment()
     with node.writing("receive", lease) as connection:
-        _keep(connection, batch, found, moment(), state="RECEIVED", settled_at="")
+        insert_rows(
+            connection,
+            t.inbox,
+            ("peer", "epoch", "seq", "idx", "before", "received_at", *DOCUMENT_FIELDS),
+            [
+                (batch.sender, batch.epoch, batch.seq, idx, previous, at, *values_of(one))
+                for idx, (one, previous) in enumerate(zip(found.documents, found.before, strict=True))
+            ],
+        )
+        _keep(connection, batch, found, at)
 
 
 def _take_applied(node: Node, lease: Lease, batch: Batch, found: Opened) -> bool:
@@ -198,18 +209,17 @@ def _take_applied(node: Node, lease: Lease, batch: Batch, found: Opened) -> bool
     at = moment()
     try:
         with node.writing("take", lease) as connection:
-            if not applied_at_once(node, connection, batch.sender, found.documents, found.before):
+            places = [(batch.epoch, batch.seq, idx) for idx in range(len(found.documents))]
+            if not applied_at_once(node, connection, batch.sender, found.documents, found.before, places):
                 raise _NotAtOnce
-            _keep(connection, batch, found, at, state="APPLIED", settled_at=at)
+            _keep(connection, batch, found, at)
     except (_NotAtOnce, *REFUSALS):
         return False
     return True
 
 
-def _keep(
-    connection: Connection, batch: Batch, found: Opened, at: str, *, state: str, settled_at: str
-) -> None:
-    """Write a batch and its documents down, and let the place of its stream move on."""
+def _keep(connection: Connection, batch: Batch, found: Opened, at: str) -> None:
+    """Write a batch down, and let the place of its stream move on."""
     connection.execute(
         insert(t.batch_in).values(
             peer=batch.sender,
@@ -221,25 +231,6 @@ def _keep(
             load_id=found.load_id,
             manifest=found.manifest,
         )
-    )
-    insert_rows(
-        connection,
-        t.inbox,
-        ("peer", "epoch", "seq", "idx", "before", "state", "received_at", "settled_at", *DOCUMENT_FIELDS),
-        [
-            (
-                batch.sender,
-                batch.epoch,
-                batch.seq,
-                idx,
-                previous,
-                state,
-                at,
-                settled_at,
-                *values_of(one),
-            )
-            for idx, (one, previous) in enumerate(zip(found.documents, found.before, strict=True))
-        ],
     )
     values = {"epoch": batch.epoch, "last_seq": batch.seq, "last_hash": batch.hash}
     done = connection.execute(update(t.stream_in).where(t.stream_in.c.peer == batch.sender).values(**values))

@@ -2,7 +2,8 @@
 
 Moments are ISO 8601 in UTC as text, so that both databases order and compare them alike. ``sync_document``,
 ``sync_applied`` and ``sync_seen`` are never purged: they are what was written, what keeps a document from taking effect
-twice, and what the totals of the days are made of.
+twice, and what the totals of the days are made of. A document that took effect as it came lies in ``sync_applied``
+only, with its place; ``sync_inbox`` holds those that could not.
 """
 
 from __future__ import annotations
@@ -143,9 +144,11 @@ Index("sync_inbox_document", inbox.c.document_id)
 applied = Table(
     "sync_applied", NODE, _key("origin"), _key("document_id"), _text("sha256"), _text("applied_at"),
     _text("doc_type"), _text("key"), _text("business_date"), _number("quantity"), _number("net"), _number("tax"),
-    _number("tender"), _number("has_effect", 1),
+    _number("tender"), _number("has_effect", 1), _number("version"), _text("op"), _number("epoch"), _number("seq"),
+    _number("idx"),
 )  # fmt: skip
 Index("sync_applied_day", applied.c.doc_type, applied.c.business_date)
+Index("sync_applied_batch", applied.c.epoch, applied.c.seq, applied.c.origin)
 seen = Table(
     "sync_seen", NODE, _key("doc_type"), _key("key"), _key("origin"), _number("version"), _text("op")
 )

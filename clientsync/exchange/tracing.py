@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from clientsync.database import reading
 from clientsync.exchange import tables as t
+from clientsync.exchange.arrivals import arrivals_of, known_of
 from clientsync.exchange.mailbox import Mailbox
 from clientsync.exchange.nodes import Node
 
@@ -50,13 +51,9 @@ def trace(node: Node, mailbox: Mailbox | None, key: str) -> list[Step]:
             ).all()
             for one in documents
         }
-        arrived = connection.execute(
-            select(t.inbox)
-            .where(t.inbox.c.key == key)
-            .order_by(t.inbox.c.peer, t.inbox.c.epoch, t.inbox.c.seq, t.inbox.c.idx)
-        ).all()
+        arrived = arrivals_of(connection, key)
         purged_until = str(connection.execute(select(t.node.c.purged_until)).scalar_one())
-        had = connection.execute(select(t.seen).where(t.seen.c.key == key)).all()
+        had = known_of(connection, key)
     steps = [
         Step("event", True, f"{one.doc_type} version {one.version} was written", one.occurred_at)
         for one in events

@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from clientsync.database import open_engine
-from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import record
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.lists import sent
@@ -85,7 +84,7 @@ def test_a_sync_that_is_killed_goes_on_where_it_was(
         world.free(one)
         assert not sync(world.nodes[one], boxes[one]).failures
     assert sorted(row["number"] for row in world.rows(HEAD_OFFICE, retail.bill)) == ["S1-0", "S1-1", "S1-2"]
-    assert sorted((row["key"], row["state"]) for row in world.rows(HEAD_OFFICE, t.inbox)) == [
+    assert sorted((row["key"], row["state"]) for row in world.arrived(HEAD_OFFICE)) == [
         *((f"S1-{number}", "APPLIED") for number in range(3)),
         *([] if is_smooth else [("S1-9", "QUARANTINED")]),
     ]
@@ -125,7 +124,7 @@ def test_a_load_that_is_killed_goes_on_and_is_complete(
         assert not sync(world.nodes[one], boxes[one]).failures
     (load,) = loads_received(world.nodes["S1"])
     assert (load["state"], load["documents"], load["left over"]) == ("COMPLETE", PAGE + 20, 0)
-    came = [row["document_id"] for row in world.rows("S1", t.inbox)]
+    came = [row["document_id"] for row in world.arrived("S1")]
     assert len(came) == len(set(came)) == PAGE + 20
     assert len(world.rows("S1", retail.item)) == PAGE + 20
     for box in boxes.values():

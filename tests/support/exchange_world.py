@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from clientsync.database import open_engine
 from clientsync.exchange import tables as t
+from clientsync.exchange.arrivals import arrivals
 from clientsync.exchange.capturing import enter
 from clientsync.exchange.catalogue import HEAD_OFFICE, Catalogue
 from clientsync.exchange.envelopes import Batch, Signer
@@ -230,10 +231,13 @@ class World:
 
     def inbox(self, name: str) -> dict[str, str]:
         """Return key to state of what came in, the last one for each key."""
-        rows = sorted(
-            self.rows(name, t.inbox), key=lambda row: (row["peer"], row["epoch"], row["seq"], row["idx"])
-        )
-        return {row["key"]: row["state"] for row in rows}
+        return {row["key"]: row["state"] for row in self.arrived(name)}
+
+    def arrived(self, name: str) -> list[dict[str, Any]]:
+        """Return what came in and is not purged, in its order, wherever it is kept."""
+        with self.nodes[name].engine.connect() as connection:
+            rows = [dict(row) for row in connection.execute(arrivals(t.batch_in.c.n > 0)).mappings()]
+        return sorted(rows, key=lambda row: (row["peer"], row["epoch"], row["seq"], row["idx"]))
 
     def close(self) -> None:
         self.mailbox.close()

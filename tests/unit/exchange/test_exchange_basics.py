@@ -232,7 +232,7 @@ def test_a_batch_without_trouble_is_taken_and_applied_in_one_commit(world: World
     result = world.sync(HEAD_OFFICE)
     assert commits(world) == ["take"]
     assert (result.counts["receive"], result.counts["apply"], result.states) == (1, 1, {"APPLIED": 1})
-    (row,) = world.rows(HEAD_OFFICE, t.inbox)
+    (row,) = world.arrived(HEAD_OFFICE)
     assert row["state"] == "APPLIED"
     assert row["settled_at"] == row["received_at"] != ""
 

@@ -188,7 +188,7 @@ def test_a_promotion_that_is_withdrawn_from_a_store_is_taken_away_there_and_may_
 def test_a_store_without_a_promotion_is_told_so_once_only(world: World) -> None:
     for sites in (("S1", "S2"), ("S2",), ("S2",), ("S2",)):
         promote(world, *sites)
-    assert [row["op"] for row in world.rows("S1", t.inbox) if row["key"] == "P1"] == ["upsert", "delete"]
+    assert [row["op"] for row in world.arrived("S1") if row["key"] == "P1"] == ["upsert", "delete"]
     node = world.nodes[HEAD_OFFICE]
     with node.writing("request") as connection:
         remove(node, connection, "promotion", "P1")
@@ -208,5 +208,5 @@ def test_a_withdrawn_object_is_sent_again_to_each_store_as_it_went_there(
     give_back(node, lease)
     world.rounds(2)
     assert where(world) == ["S2"]
-    last = [row for row in world.rows(store, t.inbox) if row["key"] == "P1"][-1]
+    last = [row for row in world.arrived(store) if row["key"] == "P1"][-1]
     assert (last["op"], last["state"]) == (op, "APPLIED")

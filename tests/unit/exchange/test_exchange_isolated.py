@@ -155,7 +155,7 @@ def test_a_signed_header_that_lacks_a_field_is_a_broken_batch(lacking: str) -> N
     own = digest(header)
     batch = type(whole)("S1", HEAD_OFFICE, 1, 1, "", own, header, signer.sign(own), whole.body_sha)
     with pytest.raises(EnvelopeBroken) as found:
-        opened(batch, body, "", signer.public)
+        opened(batch, body.stored, "", signer.public)
     assert found.value.code == "FORM"
 
 

@@ -76,7 +76,7 @@ def test_a_load_that_is_interrupted_goes_on_at_its_page(
     world.rounds(3)
     assert codes(world, "S1") == codes(world, HEAD_OFFICE)
     assert the_load(world, "S1")["state"] == "COMPLETE"
-    came = [row["document_id"] for row in world.rows("S1", t.inbox)]
+    came = [row["document_id"] for row in world.arrived("S1")]
     assert len(came) == len(set(came)) == 10
 
 

@@ -163,7 +163,7 @@ def _sent_again(world: World) -> None:
     assert send_object(node, lease, HEAD_OFFICE, "bill", "S1-1")
     give_back(node, lease)
     world.rounds(2)
-    assert {row["state"] for row in world.rows(HEAD_OFFICE, t.inbox)} == {"APPLIED"}
+    assert {row["state"] for row in world.arrived(HEAD_OFFICE)} == {"APPLIED"}
     assert len(world.rows(HEAD_OFFICE, retail.bill)) == 1
 
 

@@ -61,12 +61,12 @@ def test_what_is_finished_goes_and_totals_traces_and_streams_stay_as_they_were(
     done = purge_all(world)
     assert done["S1"]["sent batches"] == 3  # the last one of the epoch stays
     assert done["S1"]["events"] == 3
-    assert done[HEAD_OFFICE]["received documents"] == 4
+    assert (done[HEAD_OFFICE]["received batches"], done[HEAD_OFFICE]["documents of the inbox"]) == (4, 0)
     assert done[HEAD_OFFICE]["batches in the mailbox"] == 3
     after = in_mailbox(world)
     assert all(after[name] < before[name] for name in before)
     assert compared(world.nodes[HEAD_OFFICE], world.mailbox) == totals
-    assert trace(world.nodes[HEAD_OFFICE], world.mailbox, "S1-0")[-1].words.startswith("version 1 was had")
+    assert "stands in the business tables" in trace(world.nodes[HEAD_OFFICE], world.mailbox, "S1-0")[-1].words
     assert "are purged" in trace(world.nodes["S1"], world.mailbox, "S1-0")[-1].words
     world.bill("S1", "S1-9")
     world.rounds(3)
@@ -75,13 +75,25 @@ def test_what_is_finished_goes_and_totals_traces_and_streams_stay_as_they_were(
     assert not [row for row in world.rows(HEAD_OFFICE, t.error) if row["error_class"] == "PROTOCOL"]
 
 
+def test_how_a_document_came_that_had_to_wait_goes_with_its_batch_and_that_it_came_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.bill("S1", "S1-7", "I7")
+    world.rounds(1)
+    world.item("I7")
+    world.rounds(3)
+    monkeypatch.setenv("CLIENTSYNC_NOW", LATER)
+    assert purge_all(world)[HEAD_OFFICE]["documents of the inbox"] == 1
+    assert trace(world.nodes[HEAD_OFFICE], world.mailbox, "S1-7")[-1].words.startswith("version 1 was had")
+
+
 def test_a_trial_takes_nothing_out_and_says_what_would_go(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLIENTSYNC_NOW", LATER)
-    before = {name: world.rows(name, t.inbox) for name in world.nodes}, in_mailbox(world)
+    before = {name: world.arrived(name) for name in world.nodes}, in_mailbox(world)
     said = purge_all(world, is_trial=True)
-    assert ({name: world.rows(name, t.inbox) for name in world.nodes}, in_mailbox(world)) == before
+    assert ({name: world.arrived(name) for name in world.nodes}, in_mailbox(world)) == before
     assert said == purge_all(world)
 
 
@@ -104,7 +116,7 @@ def test_what_nobody_has_answered_for_stays_however_old_it_is(
         (2, "PARTIAL"),
         (3, "PROCESSED"),
     ]
-    assert [row["key"] for row in world.rows(HEAD_OFFICE, t.inbox)] == ["S2-2"]
+    assert [row["key"] for row in world.arrived(HEAD_OFFICE)] == ["S2-2"]
 
 
 def test_an_answer_stays_until_its_sender_has_seen_it_however_long_it_was_away(

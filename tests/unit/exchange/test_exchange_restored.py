@@ -166,12 +166,12 @@ def test_what_was_left_out_is_left_out_again_when_a_restored_store_sends_it_agai
             record(node, connection, "bill", "S1-1", bill("S1", "S1-1", tender=1))
         world.sync("S1")
         world.sync(HEAD_OFFICE)
-        for row in world.rows(HEAD_OFFICE, t.inbox):
+        for row in world.arrived(HEAD_OFFICE):
             if row["state"] == "QUARANTINED":
                 skip(world.nodes[HEAD_OFFICE], row["document_id"], actor="asha", reason="not paid")
         world.restore("S1", copy)
-    assert {row["state"] for row in world.rows(HEAD_OFFICE, t.inbox)} == {"SKIPPED"}
-    assert len(world.rows(HEAD_OFFICE, t.inbox)) == 2
+    assert {row["state"] for row in world.arrived(HEAD_OFFICE)} == {"SKIPPED"}
+    assert len(world.arrived(HEAD_OFFICE)) == 2
 
 
 def statuses(world: World, name: str) -> dict[str, str]:
