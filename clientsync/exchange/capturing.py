@@ -1,5 +1,7 @@
 """Writing down that a business object changed, in the very transaction that changes it.
 
+What is never changed is frozen there and then, as the document that is sent.
+
 The version of an object is raised under the lock of its row, so what is visible of an object is always a prefix.
 """
 
@@ -16,8 +18,11 @@ from clientsync.clock import today
 from clientsync.database import insert_rows
 from clientsync.errors import InvalidInput
 from clientsync.exchange import tables as t
-from clientsync.exchange.documents import OPS, Document, canonical, digest, refuse_nul
+from clientsync.exchange.catalogue import DocType
+from clientsync.exchange.documents import OPS, Document, canonical, canonical_of_exact, digest, refuse_nul
+from clientsync.exchange.freezing import NO_FORM, frozen
 from clientsync.exchange.nodes import Node, moment
+from clientsync.exchange.stored import DOCUMENT_FIELDS, values_of
 
 
 def upsert(connection: Connection) -> Any:
@@ -55,21 +60,56 @@ def record(
     ).returning(t.aggregate.c.version)
     version = int(connection.execute(raised).scalar_one())
     day = str(body.get(kind.date_field) or "") if kind.date_field else ""
+    event = {
+        "event_id": str(uuid4()),
+        "op": op,
+        "key": key,
+        "version": version,
+        "business_date": day or today().isoformat(),
+    }
+    at = moment()
+    payload = canonical(body) if kind.is_snapshot else None
+    document = None
+    if payload is not None:
+        document = _frozen(node, connection, kind, event, body, payload, created_at=at, actor=actor)
     connection.execute(
         insert(t.outbox).values(
-            event_id=str(uuid4()),
-            occurred_at=moment(),
+            **event,
+            occurred_at=at,
             doc_type=doc_type,
-            key=key,
-            version=version,
-            op=op,
-            business_date=day or today().isoformat(),
-            payload=canonical(body) if kind.is_snapshot else None,
+            payload=None if document else payload,
             state="NEW",
             actor=actor,
+            document_id=document.document_id if document else "",
         )
     )
     return version
+
+
+def _frozen(
+    node: Node,
+    connection: Connection,
+    kind: DocType,
+    event: Mapping[str, Any],
+    body: Mapping[str, Any],
+    text: str,
+    **more: str,
+) -> Document | None:
+    """Store the document of an event; None when the body does not have the form of its type, which packing tells."""
+    try:
+        one = frozen(node.node_id, kind, **event, body=body, text=text)
+    except NO_FORM:
+        return None
+    receivers, rule = kind.route.receivers(body, ()) if kind.route.is_fixed else ((), "")
+    connection.execute(
+        insert(t.document).values(
+            **dict(zip(DOCUMENT_FIELDS, values_of(one), strict=True)),
+            receivers=canonical_of_exact(receivers),
+            rule=rule,
+            **more,
+        )
+    )
+    return one
 
 
 def record_existing(

@@ -80,6 +80,11 @@ class Route:
     groups_field: str = ""
 
     @property
+    def is_fixed(self) -> bool:
+        """Whether it is the same whatever a body says, and on every day."""
+        return self.to == "HO"
+
+    @property
     def is_narrow(self) -> bool:
         """Whether some stores may be left out."""
         return self.to == "STORE" and bool(self.store_type or self.site_field or self.groups_field)

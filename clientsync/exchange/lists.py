@@ -94,7 +94,7 @@ class Unanswered:
     Attributes:
         number: of documents; those that go to several receivers count once for each.
         since: when the oldest of them was written, ISO 8601; empty when there is none.
-        value: paise with tax, of those that are packed.
+        value: paise with tax.
     """
 
     number: int
@@ -129,8 +129,12 @@ def unanswered(node: Node) -> Unanswered:
             )
             .where(t.batch_out.c.state.in_(UNANSWERED), t.batch_item.c.answer != "PROCESSED")
         ).one()
+        waiting = connection.execute(
+            select(func.sum(t.document.c.net + t.document.c.tax)).where(~t.is_packed())
+        ).scalar_one()
     moments = [str(one) for _, one, *_ in (*new, sent) if one]
-    return Unanswered(sum(int(one[0]) for one in (*new, sent)), min(moments, default=""), int(sent[2] or 0))
+    value = int(sent[2] or 0) + int(waiting or 0)
+    return Unanswered(sum(int(one[0]) for one in (*new, sent)), min(moments, default=""), value)
 
 
 def audit(node: Node, *, limit: int = 200) -> list[dict[str, Any]]:
@@ -144,7 +148,7 @@ def audit(node: Node, *, limit: int = 200) -> list[dict[str, Any]]:
 
 
 def control_totals(node: Node) -> list[list[Any]]:
-    """Return type, day, count, quantity, net, tax and tender of the documents that a node wrote, by type and day."""
+    """Return type, day, count, quantity, net, tax and tender of the documents that a node packed, by type and day."""
     columns = (t.document.c.quantity, t.document.c.net, t.document.c.tax, t.document.c.tender)
     statement = (
         select(
@@ -153,6 +157,7 @@ def control_totals(node: Node) -> list[list[Any]]:
             func.count(),
             *(func.sum(one) for one in columns),
         )
+        .where(t.is_packed())
         .group_by(t.document.c.doc_type, t.document.c.business_date)
         .order_by(t.document.c.doc_type, t.document.c.business_date)
     )

@@ -22,7 +22,14 @@ from clientsync.exchange.catalogue import HEAD_OFFICE, DocType
 from clientsync.exchange.documents import Document, canonical_of_exact, digest, read_json
 from clientsync.exchange.envelopes import Body, body_of, chunks
 from clientsync.exchange.nodes import Lease, Node, moment, peers_of
-from clientsync.exchange.packing import documents_of, number_batches, readable_by, sites_on, store
+from clientsync.exchange.packing import (
+    carry_nothing,
+    documents_of,
+    number_batches,
+    readable_by,
+    sites_on,
+    store,
+)
 from clientsync.exchange.stored import document_of
 
 PAGE = 500
@@ -203,7 +210,8 @@ def _page(node: Node, lease: Lease, load_id: str) -> int | None:
         counts: Counts = read_json(row.counts)
         add_to(counts, kind.name, [one.document_id for one in documents])
         if documents:
-            _carry_nothing(connection, row.peer, kind.name, keys)
+            first = {one.key for one in documents if one.version == 1}
+            carry_nothing(node, connection, row.peer, kind.name, keys, first)
             parts = [(part, body_of(part)) for part in chunks(documents)]
             number_batches(node, connection, row.peer, parts, {"load_id": load_id})
         connection.execute(
@@ -252,7 +260,7 @@ def _documents(
         versions.update(dict.fromkeys(made, 1))
     rows = connection.execute(
         select(t.document)
-        .where(t.document.c.doc_type == kind.name, among(connection, t.document.c.key, keys))
+        .where(t.document.c.doc_type == kind.name, among(connection, t.document.c.key, keys), t.is_packed())
         .order_by(t.document.c.key, t.document.c.version)
     )
     found = [document_of(row) for row in rows]
@@ -270,13 +278,13 @@ def _first_documents(
     events = connection.execute(
         select(t.outbox).where(t.outbox.c.doc_type == kind.name, among(connection, t.outbox.c.key, bodies))
     ).all()
-    made, _, aside = documents_of(node, connection, events)
-    if aside:
+    found = documents_of(node, connection, events)
+    if found.aside:
         connection.execute(
-            update(t.outbox).where(among(connection, t.outbox.c.number, aside)).values(state="ASIDE")
+            update(t.outbox).where(among(connection, t.outbox.c.number, found.aside)).values(state="ASIDE")
         )
-    store(connection, made, {one.document_id: ((), "by loads only") for one in made})
-    return [one.key for one in made]
+    store(connection, found.documents, {one.document_id: ((), "by loads only") for one in found.documents})
+    return [one.key for one in found.documents]
 
 
 def _for_peer(
@@ -296,19 +304,6 @@ def _for_peer(
         if one.op == "upsert" and peer in kind.route.receivers(one.body, sites[day])[0]:
             chosen.append(one)
     return chosen
-
-
-def _carry_nothing(connection: Connection, peer: str, doc_type: str, keys: Sequence[str]) -> None:
-    """Forget which versions the stream carried: a peer whose database is new has none of them."""
-    connection.execute(
-        update(t.carried)
-        .where(
-            t.carried.c.peer == peer,
-            t.carried.c.doc_type == doc_type,
-            among(connection, t.carried.c.key, keys),
-        )
-        .values(version=0)
-    )
 
 
 def begin_again(connection: Connection, peer: str) -> None:

@@ -8,11 +8,12 @@ needed comes first and an object keeps its order.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
 from clientsync.database import among, insert_rows
 from clientsync.errors import InvalidInput
@@ -25,21 +26,18 @@ from clientsync.exchange.documents import (
     canonical,
     canonical_of_exact,
     digest,
-    document_id,
     read_json,
     refuse_nul,
     withdrawal_id,
 )
 from clientsync.exchange.envelopes import Batch, Body, body_of, chunks, sealed
+from clientsync.exchange.freezing import NO_FORM, frozen
 from clientsync.exchange.nodes import Lease, Node, moment, note_error
-from clientsync.exchange.stored import DOCUMENT_FIELDS, document_of, values_of
+from clientsync.exchange.stored import DOCUMENT_FIELDS, document_of, documents_by_id, values_of
 
 EVENTS_AT_ONCE = 2_500
 """Events of one transaction; a sync packs and sends as many such parts as there are."""
-_LARGEST = 2**63 - 1
 _ESCAPED_NUL = "\\u0000"
-_NO_FORM = (InvalidInput, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
-"""What a body that does not have the form of its type may raise while it is packed."""
 
 
 def pack(node: Node, lease: Lease, *, retries: bool = False) -> int:
@@ -69,71 +67,144 @@ def _pack(node: Node, lease: Lease, *, retries: bool) -> tuple[int, int]:
             .limit(EVENTS_AT_ONCE)
             .with_for_update(skip_locked=True)
         ).all()
-        made, bodies, aside = documents_of(node, connection, events)
-        receivers = _route(node, connection, made, bodies)
-        made = _with_withdrawals(node, connection, made, receivers)
-        store(connection, made, receivers)
+        found = documents_of(node, connection, events)
+        receivers = _route(node, connection, found)
+        made = _with_withdrawals(node, connection, found.documents, receivers)
+        store(connection, [one for one in made if one.document_id not in found.frozen], receivers)
+        _note_receivers(node, connection, found, receivers)
         for one in made:
             for peer in receivers[one.document_id][0]:
                 streams[peer].append(one)
         _number(node, connection, streams)
-        for state, numbers in (
-            ("PACKED", {event.number for event in events} - aside),
-            ("ASIDE", aside),
-        ):
-            if numbers:
-                connection.execute(
-                    update(t.outbox).where(among(connection, t.outbox.c.number, numbers)).values(state=state)
-                )
+        _settle(connection, events, found)
     return len(made), len(events)
+
+
+def _settle(connection: Connection, events: Sequence[Any], gathered: Gathered) -> None:
+    """Take events out whose frozen documents speak for them, and note of the others what became of them."""
+    told = {event.number for event in events if event.document_id in gathered.frozen}
+    if told:
+        connection.execute(delete(t.outbox).where(among(connection, t.outbox.c.number, told)))
+    for state, numbers in (
+        ("PACKED", {event.number for event in events} - gathered.aside - told),
+        ("ASIDE", gathered.aside),
+    ):
+        if numbers:
+            connection.execute(
+                update(t.outbox).where(among(connection, t.outbox.c.number, numbers)).values(state=state)
+            )
 
 
 def _take_back_aside(connection: Connection) -> None:
     """Try again what was put aside, except where the object was written anew and packed since."""
-    later = t.outbox.alias()
     is_replaced = exists().where(
-        later.c.doc_type == t.outbox.c.doc_type,
-        later.c.key == t.outbox.c.key,
-        later.c.version > t.outbox.c.version,
-        later.c.state == "PACKED",
+        t.document.c.doc_type == t.outbox.c.doc_type,
+        t.document.c.key == t.outbox.c.key,
+        t.document.c.version > t.outbox.c.version,
+        t.is_packed(),
     )
     aside = update(t.outbox).where(t.outbox.c.state == "ASIDE")
     connection.execute(aside.where(is_replaced.correlate(t.outbox)).values(state="REPLACED"))
     connection.execute(aside.values(state="NEW"))
 
 
-def documents_of(
-    node: Node, connection: Connection, events: Sequence[Any]
-) -> tuple[list[Document], dict[str, dict[str, Any]], set[int]]:
-    """Return documents in the order in which they travel, their bodies by id, and the events that cannot be packed.
+@dataclass
+class Gathered:
+    """What events came to.
 
-    Of types that send their newest state the last event of an object stands for all of them. What cannot be packed is
-    told as an error.
+    Attributes:
+        documents: in the order in which they travel.
+        bodies: by id, of those that are routed by what they say.
+        frozen: ids of those that were stored when they were written.
+        aside: numbers of the events that cannot be packed; each is told as an error.
+    """
+
+    documents: list[Document] = field(default_factory=list)
+    bodies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    frozen: set[str] = field(default_factory=set)
+    aside: set[int] = field(default_factory=set)
+
+
+def documents_of(node: Node, connection: Connection, events: Sequence[Any]) -> Gathered:
+    """Return the documents of events.
+
+    Of types that send their newest state the last event of an object stands for all of them.
     """
     by_type: dict[str, list[Any]] = defaultdict(list)
     for event in events:
         by_type[event.doc_type].append(event)
-    made: list[Document] = []
-    bodies: dict[str, dict[str, Any]] = {}
-    aside: set[int] = set()
+    written = documents_by_id(connection, [event.document_id for event in events if event.document_id])
+    found = Gathered(frozen=set(written))
     for name in sorted(by_type, key=node.catalogue.rank):
         kind = node.catalogue.known(name)
-        chosen = by_type[name]
-        if not kind.is_snapshot:
-            chosen = list({event.key: event for event in chosen}.values())
-        newest = {} if kind.is_snapshot else kind.adapter.gather(connection, [event.key for event in chosen])
-        for event in chosen:
-            try:
-                document, body = _document(node, kind, event, newest)
-                kind.route.receivers(body, ())
-            except _NO_FORM as error:
-                _tell(connection, kind, event, error)
-                same = [event] if kind.is_snapshot else [one for one in by_type[name] if one.key == event.key]
-                aside |= {one.number for one in same}
-                continue
-            made.append(document)
-            bodies[document.document_id] = body
-    return made, bodies, aside
+        if kind.is_snapshot:
+            _gather_written(node, connection, kind, by_type[name], written, found)
+        else:
+            _gather_newest(node, connection, kind, by_type[name], found)
+    return found
+
+
+def _gather_written(
+    node: Node,
+    connection: Connection,
+    kind: DocType,
+    events: Sequence[Any],
+    written: Mapping[str, Document],
+    found: Gathered,
+) -> None:
+    """Gather documents as they were frozen; those of older software, or of an odd body, are frozen now."""
+    for event in events:
+        one = written.get(event.document_id)
+        if one is not None:
+            if not kind.route.is_fixed:
+                found.bodies[one.document_id] = one.body
+            found.documents.append(one)
+            continue
+        try:
+            body: dict[str, Any] = read_json(event.payload)
+            refuse_nul(event.key, kind.key_field)  # what older software recorded may hold one
+            if _ESCAPED_NUL in event.payload:
+                refuse_nul(body, kind.title)
+            one = _frozen(node, kind, event, event.op, body, event.payload)
+        except NO_FORM as error:
+            _tell(connection, kind, event, error)
+            found.aside.add(event.number)
+            continue
+        found.documents.append(one)
+        found.bodies[one.document_id] = body
+
+
+def _gather_newest(
+    node: Node, connection: Connection, kind: DocType, events: Sequence[Any], found: Gathered
+) -> None:
+    """Gather the newest state of objects, a tombstone of those that are gone."""
+    chosen = {event.key: event for event in events}
+    newest = kind.adapter.gather(connection, list(chosen))
+    for key, event in chosen.items():
+        body = dict(newest.get(key) or {})
+        try:
+            refuse_nul(body, kind.title)
+            one = _frozen(node, kind, event, event.op if body else "delete", body, canonical(body))
+        except NO_FORM as error:
+            _tell(connection, kind, event, error)
+            found.aside |= {each.number for each in events if each.key == key}
+            continue
+        found.documents.append(one)
+        found.bodies[one.document_id] = body
+
+
+def _frozen(node: Node, kind: DocType, event: Any, op: str, body: Mapping[str, Any], text: str) -> Document:
+    return frozen(
+        node.node_id,
+        kind,
+        event_id=event.event_id,
+        op=op,
+        key=event.key,
+        version=event.version,
+        business_date=event.business_date,
+        body=body,
+        text=text,
+    )
 
 
 def _tell(connection: Connection, kind: DocType, event: Any, error: Exception) -> None:
@@ -149,53 +220,25 @@ def _tell(connection: Connection, kind: DocType, event: Any, error: Exception) -
     )
 
 
-def _document(
-    node: Node, kind: DocType, event: Any, newest: Mapping[str, Mapping[str, Any]]
-) -> tuple[Document, dict[str, Any]]:
-    op = event.op
-    if kind.is_snapshot:
-        text = event.payload
-        body: dict[str, Any] = read_json(text)
-        refuse_nul(event.key, kind.key_field)  # what older software recorded may hold one
-        if _ESCAPED_NUL in text:
-            refuse_nul(body, kind.title)
-    else:
-        body = dict(newest.get(event.key) or {})
-        op = op if body else "delete"
-        refuse_nul(body, kind.title)
-        text = canonical(body)
-    one = Document(
-        document_id=document_id(node.node_id, kind.name, event.key, event.version),
-        event_id=event.event_id,
-        doc_type=kind.name,
-        schema_version=kind.schema_version,
-        op=op,
-        key=event.key,
-        version=event.version,
-        business_date=event.business_date,
-        text=text,
-        sha256=digest(text),
-        deps=tuple(kind.deps(body)) if op == "upsert" else (),
-        control=kind.control(body),
-    )
-    if any(abs(figure) > _LARGEST for figure in one.control):
-        raise ValueError("a control figure is out of bounds")
-    return one, body
+_Receivers = tuple[tuple[str, ...], str]
+"""The receivers of a document, and the rule that chose them."""
 
 
-def _route(
-    node: Node, connection: Connection, made: Sequence[Document], bodies: Mapping[str, Mapping[str, Any]]
-) -> dict[str, tuple[tuple[str, ...], str]]:
+def _route(node: Node, connection: Connection, gathered: Gathered) -> dict[str, _Receivers]:
     """Return the receivers of each document with the rule; a deletion goes to all who were sent the object."""
     dated = connection.execute(select(t.site).order_by(t.site.c.valid_from)).all()
     by_day: dict[str, list[Site]] = {}
+    fixed = {kind.name: kind.route.receivers({}, ()) for kind in node.catalogue if kind.route.is_fixed}
     found = {}
-    for one in made:
+    for one in gathered.documents:
+        if one.doc_type in fixed:
+            found[one.document_id] = fixed[one.doc_type]
+            continue
         kind = node.catalogue.known(one.doc_type)
         if one.business_date not in by_day:
             by_day[one.business_date] = list(sites_on(dated, one.business_date))
-        chosen, rule = kind.route.receivers(bodies[one.document_id], by_day[one.business_date])
-        if one.op == "delete" and kind.route.to == "STORE":
+        chosen, rule = kind.route.receivers(gathered.bodies[one.document_id], by_day[one.business_date])
+        if one.op == "delete":
             chosen = tuple(
                 connection.execute(
                     select(t.carried.c.peer)
@@ -212,7 +255,7 @@ def _with_withdrawals(
     node: Node,
     connection: Connection,
     made: Sequence[Document],
-    receivers: dict[str, tuple[tuple[str, ...], str]],
+    receivers: dict[str, _Receivers],
 ) -> list[Document]:
     """Return documents with a tombstone after each whose object some stores were sent and no longer receive.
 
@@ -278,9 +321,11 @@ def sites_on(dated: Iterable[Any], day: str) -> Iterable[Site]:
 def store(
     connection: Connection,
     made: Sequence[Document],
-    receivers: Mapping[str, tuple[tuple[str, ...], str]],
+    receivers: Mapping[str, _Receivers],
 ) -> None:
     """Keep documents with the receivers that were chosen and the rule that chose them; those that are kept stay."""
+    if not made:
+        return
     ids = [one.document_id for one in made]
     there = set(
         connection.execute(
@@ -303,6 +348,22 @@ def store(
             if one.document_id not in there
         ],
     )
+
+
+def _note_receivers(
+    node: Node, connection: Connection, gathered: Gathered, receivers: Mapping[str, _Receivers]
+) -> None:
+    """Write down the receivers of frozen documents that are routed by what they say."""
+    alike: dict[_Receivers, list[str]] = defaultdict(list)
+    for one in gathered.documents:
+        if one.document_id in gathered.frozen and not node.catalogue.known(one.doc_type).route.is_fixed:
+            alike[receivers[one.document_id]].append(one.document_id)
+    for (chosen, rule), ids in alike.items():
+        connection.execute(
+            update(t.document)
+            .where(among(connection, t.document.c.document_id, ids))
+            .values(receivers=canonical_of_exact(chosen), rule=rule)
+        )
 
 
 def _number(node: Node, connection: Connection, streams: Mapping[str, Sequence[Document]]) -> None:
@@ -401,7 +462,8 @@ def number_batches(
     epoch, seq, last = (stream.epoch, stream.next_seq, stream.last_hash) if stream else (1, 1, "")
     at = moment()
     about = {"incarnation": node.incarnation(connection), "created_at": at, **(more or {})}
-    before = iter(_carry(connection, peer, [one for documents, _ in parts for one in documents]))
+    carried = [one for documents, _ in parts for one in documents]
+    before = iter(_carry(node, connection, peer, epoch, carried))
     batches: list[Batch] = []
     for documents, body in parts:
         batch = sealed(
@@ -465,11 +527,17 @@ def _keep(
     )
 
 
-def _carry(connection: Connection, peer: str, documents: Sequence[Document]) -> list[int]:
-    """Return the versions that the stream carried last of the objects, and note those that it carries now."""
+def _carry(
+    node: Node, connection: Connection, peer: str, epoch: int, documents: Sequence[Document]
+) -> list[int]:
+    """Return the versions that the stream carried last of the objects, and note those that it carries now.
+
+    Most objects that are never changed have one version only: its place in a batch says that it was carried.
+    """
     keys_by_type: dict[str, set[str]] = defaultdict(set)
     for one in documents:
-        keys_by_type[one.doc_type].add(one.key)
+        if not _is_first(node, one):
+            keys_by_type[one.doc_type].add(one.key)
     last: dict[tuple[str, str], int] = {}
     for doc_type, keys in keys_by_type.items():
         rows = connection.execute(
@@ -481,16 +549,24 @@ def _carry(connection: Connection, peer: str, documents: Sequence[Document]) -> 
         )
         last.update({(doc_type, row.key): row.version for row in rows})
     there = set(last)
+    for doc_type, keys in keys_by_type.items():
+        unnoted = {key for key in keys if (doc_type, key) not in there}
+        if unnoted and node.catalogue.known(doc_type).is_snapshot:
+            last.update(_batched(connection, peer, epoch, doc_type, unnoted))
     before = []
     for one in documents:
-        before.append(last.get(one.aggregate, 0))
+        before.append(0 if _is_first(node, one) else last.get(one.aggregate, 0))
         last[one.aggregate] = one.version
-    fresh = {key for key in last if key not in there}
     insert_rows(
         connection,
         t.carried,
         ("peer", "doc_type", "key", "version"),
-        [(peer, doc_type, key, last[doc_type, key]) for doc_type, key in sorted(fresh)],
+        [
+            (peer, doc_type, key, last[doc_type, key])
+            for doc_type, keys in sorted(keys_by_type.items())
+            for key in sorted(keys)
+            if (doc_type, key) not in there
+        ],
     )
     for doc_type, key in sorted(there):
         connection.execute(
@@ -499,3 +575,60 @@ def _carry(connection: Connection, peer: str, documents: Sequence[Document]) -> 
             .values(version=last[doc_type, key])
         )
     return before
+
+
+def _is_first(node: Node, one: Document) -> bool:
+    """Whether a document is the first of an object that is never changed and always goes the same way."""
+    kind = node.catalogue.get(one.doc_type)
+    return one.version == 1 and kind is not None and kind.is_snapshot and kind.route.is_fixed
+
+
+def _batched(
+    connection: Connection, peer: str, epoch: int, doc_type: str, keys: Set[str]
+) -> dict[tuple[str, str], int]:
+    """Return the newest versions of objects that lie in batches of the present epoch of a stream."""
+    rows = connection.execute(
+        select(t.document.c.key, func.max(t.document.c.version).label("version"))
+        .join(t.batch_item, t.batch_item.c.document_id == t.document.c.document_id)
+        .join(t.batch_out, t.of_one_batch(t.batch_out, t.batch_item))
+        .where(
+            t.document.c.doc_type == doc_type,
+            among(connection, t.document.c.key, keys),
+            t.batch_out.c.peer == peer,
+            t.batch_out.c.epoch == epoch,
+            t.batch_out.c.state != "REPLACED",
+        )
+        .group_by(t.document.c.key)
+    )
+    return {(doc_type, row.key): row.version for row in rows}
+
+
+def carry_nothing(
+    node: Node, connection: Connection, peer: str, doc_type: str, keys: Iterable[str], sent: Set[str]
+) -> None:
+    """Forget which versions of objects a stream carried: a peer whose database is new has none of them.
+
+    Args:
+        node: the sender.
+        connection: of the transaction that sends them again.
+        peer: the receiver.
+        doc_type: of the objects.
+        keys: of the objects.
+        sent: those of the keys that are sent again from their first version on.
+    """
+    wanted = set(keys)
+    connection.execute(
+        update(t.carried)
+        .where(
+            t.carried.c.peer == peer,
+            t.carried.c.doc_type == doc_type,
+            among(connection, t.carried.c.key, wanted),
+        )
+        .values(version=0)
+    )
+    kind = node.catalogue.known(doc_type)
+    if kind.is_snapshot and kind.route.is_fixed and wanted - sent:
+        connection.execute(
+            upsert(connection)(t.carried).on_conflict_do_nothing(),
+            [{"peer": peer, "doc_type": doc_type, "key": key, "version": 0} for key in sorted(wanted - sent)],
+        )

@@ -23,7 +23,7 @@ def send_object(node: Node, lease: Lease, peer: str, doc_type: str, key: str) ->
     with node.writing("resend", lease) as connection:
         rows = connection.execute(
             select(t.document)
-            .where(t.document.c.doc_type == doc_type, t.document.c.key == key)
+            .where(t.document.c.doc_type == doc_type, t.document.c.key == key, t.is_packed())
             .order_by(t.document.c.version.desc())
             .limit(2)
         ).all()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from clientsync.exchange.applying import OPEN
 
 LOOK_BACK_DAYS = 40
 """Business days in which gaps are looked for."""
-_NUMBER = re.compile(r"(.*?)([0-9]+)")
+_DIGITS = "0123456789"
 
 
 @dataclass(frozen=True, order=True)
@@ -37,9 +36,10 @@ def gaps_in(numbers: Iterable[str]) -> list[Gap]:
     """
     series: dict[str, dict[int, int]] = defaultdict(dict)
     for one in numbers:
-        found = _NUMBER.fullmatch(one)
-        if found:
-            series[found[1]][int(found[2])] = len(found[2])
+        prefix = one.rstrip(_DIGITS)
+        digits = one[len(prefix) :]
+        if digits:
+            series[prefix][int(digits)] = len(digits)
     gaps = []
     for prefix, there in sorted(series.items()):
         ordered = sorted(there)

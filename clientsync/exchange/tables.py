@@ -3,7 +3,9 @@
 Moments are ISO 8601 in UTC as text, so that both databases order and compare them alike. ``sync_document``,
 ``sync_applied`` and ``sync_seen`` are never purged: they are what was written, what keeps a document from taking effect
 twice, and what the totals of the days are made of. A document that took effect as it came lies in ``sync_applied``
-only, with its place; ``sync_inbox`` holds those that could not.
+only, with its place; ``sync_inbox`` holds those that could not. ``sync_outbox`` holds events that wait, and of what is
+gathered when it is packed those that are done; a document that was frozen when it was written is the record of its own
+event.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from sqlalchemy import (
     and_,
     exists,
     or_,
+    select,
     text,
 )
 
@@ -49,6 +52,12 @@ def in_batches(table: Table, batches: Table, which: ColumnElement[bool]) -> Colu
     return exists().where(of_one_batch(batches, table), which).correlate(table)
 
 
+def is_packed() -> ColumnElement[bool]:
+    """Return the condition that a document does not wait to be packed: what is frozen lies there before."""
+    waiting = outbox.alias()
+    return document.c.document_id.not_in(select(waiting.c.document_id).where(waiting.c.state == "NEW"))
+
+
 def _key(name: str) -> Column[str]:
     return Column(name, String(200), primary_key=True)
 
@@ -71,7 +80,7 @@ aggregate = Table("sync_aggregate", NODE, _key("doc_type"), _key("key"), _number
 outbox = Table(
     "sync_outbox", NODE, Column("number", _LONG, primary_key=True, autoincrement=True), _text("event_id"),
     _text("occurred_at"), _text("doc_type"), _text("key"), _number("version"), _text("op"), _text("business_date"),
-    Column("payload", Text), _text("state", "NEW"), _text("actor"),
+    Column("payload", Text), _text("state", "NEW"), _text("actor"), _text("document_id"),
 )  # fmt: skip
 Index(
     "sync_outbox_new",
@@ -90,7 +99,7 @@ document = Table(
     "sync_document", NODE, _key("document_id"), _text("event_id"), _text("doc_type"), _number("schema_version"),
     _text("op"), _text("key"), _number("version"), _text("business_date"), _text("deps", "[]"), _number("quantity"),
     _number("net"), _number("tax"), _number("tender"), _text("sha256"), _text("body"), _text("receivers", "[]"),
-    _text("rule"), _text("created_at"),
+    _text("rule"), _text("created_at"), _text("actor"),
 )  # fmt: skip
 Index("sync_document_object", document.c.doc_type, document.c.key)
 withheld = Table("sync_withheld", NODE, _key("peer"), _key("document_id"))

@@ -54,16 +54,25 @@ def trace(node: Node, mailbox: Mailbox | None, key: str) -> list[Step]:
         arrived = arrivals_of(connection, key)
         purged_until = str(connection.execute(select(t.node.c.purged_until)).scalar_one())
         had = known_of(connection, key)
+    told = {(one.doc_type, one.version) for one in events}
+    written = [(one.doc_type, one.version, one.occurred_at) for one in events]
+    written += [
+        (one.doc_type, one.version, one.created_at)
+        for one in documents
+        if (one.doc_type, one.version) not in told
+    ]
     steps = [
-        Step("event", True, f"{one.doc_type} version {one.version} was written", one.occurred_at)
-        for one in events
+        Step("event", True, f"{doc_type} version {version} was written", at)
+        for doc_type, version, at in sorted(written, key=lambda one: (one[2], one[1]))
     ]
     if any(one.state == "NEW" for one in events):
         steps.append(Step("batch", False, "it waits for the next sync of this node"))
     if any(one.state == "ASIDE" for one in events):
         steps.append(Step("batch", False, "it cannot be packed: clientsync exchange errors"))
+    waiting = {one.document_id for one in events if one.state == "NEW"}
     for one in documents:
-        steps += _sent(node, mailbox, one, items[one.document_id], purged_until)
+        if one.document_id not in waiting:
+            steps += _sent(node, mailbox, one, items[one.document_id], purged_until)
     steps += [_arrived(one) for one in arrived] or [_had(one) for one in had]
     if not steps:
         steps.append(

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from clientsync.errors import AlreadyRunning, ExchangeRefused, InvalidInput
-from clientsync.exchange import packing
+from clientsync.exchange import capturing, packing
 from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import record, remove
 from clientsync.exchange.catalogue import HEAD_OFFICE
-from clientsync.exchange.lists import control_totals, received, received_totals, sent
+from clientsync.exchange.lists import control_totals, received, received_totals, sent, unanswered
+from clientsync.exchange.loading import start
 from clientsync.exchange.nodes import errors_of, take_lease
 from clientsync.exchange.syncing import sync
+from clientsync.exchange.tracing import trace
 from connectors.retail import tables as retail
 from tests.support.exchange_world import DAY, World, bill
 
@@ -161,6 +163,43 @@ def test_bodies_are_shared_between_stores_that_get_the_same_documents(world: Wor
     assert len(world.rows(HEAD_OFFICE, t.body)) == 1
 
 
+def test_what_is_never_changed_is_frozen_when_it_is_written_and_routed_when_it_is_packed(
+    world: World,
+) -> None:
+    world.bill("S1", "S1-1")
+    order = {"number": "O1", "site": "S1", "on_day": DAY, "lines": []}
+    world.enter(HEAD_OFFICE, "transfer_order", order)
+    (sale,) = world.rows("S1", t.document)
+    (moved,) = world.rows(HEAD_OFFICE, t.document)
+    assert (sale["receivers"], sale["rule"]) == ('["HO"]', "to the head office")
+    assert (moved["receivers"], moved["rule"]) == ("[]", "")
+    assert control_totals(world.nodes["S1"]) == []
+    assert unanswered(world.nodes["S1"]).value == sale["net"] + sale["tax"]
+    assert [step.words for step in trace(world.nodes["S1"], world.mailbox, "S1-1")] == [
+        "bill version 1 was written",
+        "it waits for the next sync of this node",
+    ]
+    world.rounds(2)
+    assert not world.rows("S1", t.outbox) and not world.rows(HEAD_OFFICE, t.outbox)
+    (after,) = world.rows(HEAD_OFFICE, t.document)
+    assert after == {**moved, "receivers": '["S1"]', "rule": after["rule"]} and "site" in after["rule"]
+    assert world.rows("S1", t.document) == [sale]
+    assert [row["number"] for row in world.rows("S1", retail.transfer_order)] == ["O1"]
+
+
+def test_what_older_software_recorded_and_did_not_freeze_is_packed_as_it_was(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.item("I1")
+    with monkeypatch.context() as older:
+        older.setattr(capturing, "_frozen", lambda *_, **__: None)
+        world.bill("S1", "S1-1")
+    assert not world.rows("S1", t.document)
+    world.rounds(2)
+    assert [row["number"] for row in world.rows(HEAD_OFFICE, retail.bill)] == ["S1-1"]
+    assert [row["state"] for row in world.rows("S1", t.outbox)] == ["PACKED"]
+
+
 def test_the_rule_that_chose_the_receivers_is_kept_with_the_document(world: World) -> None:
     world.item("I1")
     world.sync(HEAD_OFFICE)
@@ -274,3 +313,45 @@ def test_one_sync_sends_everything_however_long_the_store_was_offline(
     assert (result.counts["pack"], result.counts["upload"]) == (5, 5)
     assert {one["status"] for one in sent(world.nodes["S1"])} == {"UPLOADED"}
     assert world.sync(HEAD_OFFICE).counts["apply"] == 5
+
+
+def carried(world: World) -> list[int]:
+    """Return what the batches of S1 say, document by document, of the version that was carried before."""
+    rows = sorted(world.rows("S1", t.batch_out), key=lambda row: (row["epoch"], row["seq"]))
+    return [before for row in rows for before in json.loads(row["header"])["before"]]
+
+
+def void(world: World, number: str) -> None:
+    node = world.nodes["S1"]
+    with node.writing("request") as connection:
+        record(node, connection, "bill", number, bill("S1", number), op="void")
+
+
+@pytest.mark.parametrize("syncs_between", [0, 1])
+def test_the_second_version_of_what_is_never_changed_follows_the_first_that_no_note_tells_of(
+    world: World, syncs_between: int
+) -> None:
+    world.bill("S1", "S1-1")
+    world.bill("S1", "S1-2")
+    for _ in range(syncs_between):
+        world.sync("S1")
+    assert world.rows("S1", t.carried) == []
+    void(world, "S1-1")
+    world.sync("S1")
+    void(world, "S1-1")
+    world.sync("S1")
+    assert carried(world) == [0, 0, 1, 2]
+    assert [(row["key"], row["version"]) for row in world.rows("S1", t.carried)] == [("S1-1", 3)]
+
+
+def test_a_load_forgets_what_it_leaves_out_as_too_old(world: World) -> None:
+    world.item("I1")
+    world.bill("S1", "S1-1", on_day="2026-01-01")
+    world.bill("S1", "S1-2")
+    world.rounds(2)
+    start(world.nodes["S1"], HEAD_OFFICE, types=["bill"], since=DAY, actor="test")
+    world.sync("S1")
+    void(world, "S1-1")
+    void(world, "S1-2")
+    world.sync("S1")
+    assert carried(world)[-2:] == [0, 1]
