@@ -85,10 +85,11 @@ class TableAdapter:
         if not bodies:
             return
         names = [column.name for column in self.table.columns]
-        rows = [{name: body[name] for name in names} for body in bodies]
         if self.is_frozen:
-            insert_rows(connection, self.table, names, _stored(self.table, names, rows))
+            stored = _stored(self.table, names)
+            insert_rows(connection, self.table, names, [stored(body) for body in bodies])
         else:
+            rows = [{name: body[name] for name in names} for body in bodies]
             put = upsert(connection)(self.table)
             changed = {name: put.excluded[name] for name in names if name != self.key}
             connection.execute(put.on_conflict_do_update(index_elements=[self.key], set_=changed), rows)
@@ -98,14 +99,13 @@ class TableAdapter:
         if self.lines is None:
             return
         fields = [column.name for column in self.lines.columns if column.name not in (self.parent, "line")]
+        stored = _stored(self.lines, fields)
         rows = [
-            {self.parent: body[self.key], "line": number, **{name: line[name] for name in fields}}
+            (body[self.key], number, *stored(line))
             for body in bodies
             for number, line in enumerate(body["lines"], start=1)
         ]
-        if rows:
-            names = [self.parent, "line", *fields]
-            insert_rows(connection, self.lines, names, _stored(self.lines, names, rows))
+        insert_rows(connection, self.lines, [self.parent, "line", *fields], rows)
 
     def existing(self, connection: Connection, keys: Collection[str]) -> set[str]:
         """Return those keys that exist."""
@@ -120,10 +120,12 @@ class TableAdapter:
         return [str(one) for one in rows.scalars()]
 
 
-def _stored(table: Table, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
-    """Return rows as the driver stores them: their values in the order of ``names``, JSON as text."""
-    as_text = {name for name in names if isinstance(table.c[name].type, JSON)}
-    if as_text:
-        rows = [{**row, **{name: canonical(row[name]) for name in as_text}} for row in rows]
-    pick = itemgetter(*names)
-    return [pick(row) for row in rows]
+def _stored(table: Table, names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """Return what makes a row as the driver stores it: the values of some columns in their order, JSON as text."""
+    as_text = [isinstance(table.c[name].type, JSON) for name in names]
+    if any(as_text) or len(names) == 1:
+        return lambda row: tuple(
+            canonical(row[name]) if is_text else row[name]
+            for name, is_text in zip(names, as_text, strict=True)
+        )
+    return itemgetter(*names)

@@ -8,9 +8,10 @@ versions of the same object, and documents that need it. All else is applied.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import groupby, repeat
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, select, update
@@ -70,15 +71,7 @@ class Verdict:
     has_effect: bool = False
 
 
-@dataclass(frozen=True)
-class _Arrived:
-    """What a row of the inbox would say of a document that has just arrived."""
-
-    state: str = "RECEIVED"
-    code: str = ""
-
-
-_ARRIVED = _Arrived()
+_NOTHING_HELD: Mapping[Key, str] = {}
 
 
 def applied_at_once(
@@ -94,13 +87,13 @@ def applied_at_once(
     Nothing of the peer may be open in the inbox. ``places`` says where each of them came. After False, or an error of
     ``REFUSALS``, the caller rolls back.
     """
-    known = _known(node, connection, peer, documents, before)
+    known = _known(node, connection, peer, documents, before, is_quick=True)
     seen = set(known.versions)
-    held: dict[Key, str] = {}
-    verdicts = [_judged(node, _ARRIVED, one, known, held) for one in documents]
-    if not all(one.has_effect for one in verdicts):
-        return False
-    _give_effect(node, connection, verdicts)
+    for one in documents:
+        if any(rule(node, one, known, _NOTHING_HELD) is not None for rule in _rules()):
+            return False
+        _note_effect(known, one)
+    _give_effect(node, connection, documents)
     _mark(connection, peer, documents, moment(), places)
     _note_versions(connection, peer, documents, seen)
     return True
@@ -185,14 +178,14 @@ def _whole(node: Node, lease: Lease, peer: str, epoch: int, seq: int, held: dict
         read = _read(connection, peer, epoch, seq)
         known = _known_of(node, connection, peer, read)
         verdicts = [_judged(node, row, document, known, held) for row, document in read]
-        _give_effect(node, connection, verdicts)
+        _give_effect(node, connection, [one.document for one in verdicts if one.has_effect])
         _settle(connection, peer, verdicts)
     return verdicts
 
 
-def _give_effect(node: Node, connection: Connection, verdicts: Iterable[Verdict]) -> None:
-    for kind, documents in _runs(node, verdicts):
-        kind.adapter.apply(connection, [(one, kind.current(one)) for one in documents])
+def _give_effect(node: Node, connection: Connection, documents: Sequence[Document]) -> None:
+    for kind, run in _runs(node, documents):
+        kind.adapter.apply(connection, [(one, kind.current(one)) for one in run])
 
 
 def _one_by_one(
@@ -256,16 +249,20 @@ def _known_of(node: Node, connection: Connection, peer: str, read: Sequence[_Rea
 
 
 def _known(
-    node: Node, connection: Connection, peer: str, documents: Sequence[Document], before: Sequence[int]
+    node: Node,
+    connection: Connection,
+    peer: str,
+    documents: Sequence[Document],
+    before: Sequence[int],
+    *,
+    is_quick: bool = False,
 ) -> Known:
+    """Return what is known of the objects of documents and of what they need.
+
+    With ``is_quick`` no mark is looked for of an object that was never seen: it has none. Where a sender gave one id to
+    two objects, the mark of the second is refused by the database.
+    """
     known = Known(before={one.document_id: last for one, last in zip(documents, before, strict=True)})
-    marks = connection.execute(
-        select(t.applied.c.document_id, t.applied.c.sha256, t.applied.c.has_effect).where(
-            t.applied.c.origin == peer,
-            among(connection, t.applied.c.document_id, {one.document_id for one in documents}),
-        )
-    )
-    known.marks.update({row.document_id: (row.sha256, bool(row.has_effect)) for row in marks})
     wanted: dict[str, set[str]] = defaultdict(set)
     for one in documents:
         wanted[one.doc_type].add(one.key)
@@ -291,7 +288,27 @@ def _known(
                     t.aggregate.c.doc_type == doc_type, among(connection, t.aggregate.c.key, gone)
                 )
                 known.removed |= {(doc_type, key) for key in connection.execute(written).scalars()}
+    looked_for = [one for one in documents if not is_quick or _may_be_marked(node, one, known)]
+    known.marks.update(_marks(connection, peer, looked_for))
     return known
+
+
+def _may_be_marked(node: Node, one: Document, known: Known) -> bool:
+    kind = node.catalogue.get(one.doc_type)
+    is_seen = one.aggregate in known.versions or one.aggregate in known.others
+    return is_seen or kind is None or kind.owner == node.kind
+
+
+def _marks(connection: Connection, peer: str, documents: Collection[Document]) -> dict[str, tuple[str, bool]]:
+    if not documents:
+        return {}
+    rows = connection.execute(
+        select(t.applied.c.document_id, t.applied.c.sha256, t.applied.c.has_effect).where(
+            t.applied.c.origin == peer,
+            among(connection, t.applied.c.document_id, {one.document_id for one in documents}),
+        )
+    )
+    return {row.document_id: (row.sha256, bool(row.has_effect)) for row in rows}
 
 
 def _judged(node: Node, row: Any, one: Document, known: Known, held: dict[Key, str]) -> Verdict:
@@ -304,14 +321,23 @@ def _judged(node: Node, row: Any, one: Document, known: Known, held: dict[Key, s
     if found.state in OPEN:
         held.setdefault(one.aggregate, one.document_id)
     elif found.has_effect:
-        known.marks[one.document_id] = (one.sha256, True)
-        known.versions[one.aggregate] = one.version
+        _note_effect(known, one)
     return found
+
+
+def _note_effect(known: Known, one: Document) -> None:
+    known.marks[one.document_id] = (one.sha256, True)
+    known.versions[one.aggregate] = one.version
+
+
+def _rules() -> tuple[_Rule, ...]:
+    """Return the rules in the order in which they count."""
+    return _is_unfit, _waits, _is_out_of_order
 
 
 def _rule(node: Node, row: Any, one: Document, known: Known, held: Mapping[Key, str]) -> Verdict:
     """Return what becomes of a document by the first rule that it meets."""
-    for rule in (_is_unfit, _waits, _is_out_of_order):
+    for rule in _rules():
         found = (
             rule(node, one, known, held)
             if row.state != "QUARANTINED" or row.code in _SOFTWARE
@@ -324,6 +350,8 @@ def _rule(node: Node, row: Any, one: Document, known: Known, held: Mapping[Key, 
 
 
 _Found = tuple[str, str, str, str] | None
+"""State, code, reason and blocker of a document that meets a rule; None when it does not."""
+_Rule = Callable[[Node, Document, Known, Mapping[Key, str]], _Found]
 
 
 def _is_unfit(node: Node, one: Document, known: Known, _: Mapping[Key, str]) -> _Found:
@@ -373,19 +401,10 @@ def _is_out_of_order(node: Node, one: Document, known: Known, _: Mapping[Key, st
     return None
 
 
-def _runs(node: Node, verdicts: Iterable[Verdict]) -> Iterable[tuple[DocType, list[Document]]]:
-    """Yield the documents that take effect in their order, those of one type that follow each other together."""
-    name, run = "", list[Document]()
-    for one in verdicts:
-        if not one.has_effect:
-            continue
-        if one.document.doc_type != name and run:
-            yield node.catalogue.known(name), run
-            run = []
-        name = one.document.doc_type
-        run.append(one.document)
-    if run:
-        yield node.catalogue.known(name), run
+def _runs(node: Node, documents: Iterable[Document]) -> Iterable[tuple[DocType, list[Document]]]:
+    """Yield documents in their order, those of one type that follow each other together."""
+    for name, run in groupby(documents, key=attrgetter("doc_type")):
+        yield node.catalogue.known(name), list(run)
 
 
 def _settle(connection: Connection, peer: str, verdicts: Sequence[Verdict]) -> None:

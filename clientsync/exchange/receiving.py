@@ -1,16 +1,17 @@
 """Taking batches from the mailbox into the inbox: all of one batch with the place of its stream, in one transaction.
 
-Where nothing of the sender waits, the documents have their effect in that same transaction; when one of them cannot,
-the batch is taken without, and what becomes of each is decided afterwards. A batch that is not what its sender signed
-is not taken and not answered, nor is one that this database refuses; it is read again at the next sync, and at the
-second time the sender is asked to look. The other senders go on.
+Where nothing of the sender waits, the documents have their effect in that same transaction, those of several batches at
+once; when one of them cannot, its batch is taken without, and what becomes of each is decided afterwards. A batch that
+is not what its sender signed is not taken and not answered, nor is one that this database refuses; it is read again at
+the next sync, and at the second time the sender is asked to look. The other senders go on.
 Whatever becomes of the documents, the place moves on: the inbox is durable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from uuid import uuid4
 
 from sqlalchemy import Connection, insert, select, update
@@ -21,8 +22,10 @@ from clientsync.exchange.applying import OPEN, REFUSALS, applied_at_once, why
 from clientsync.exchange.envelopes import Batch, EnvelopeBroken, Opened, opened
 from clientsync.exchange.mailbox import Mailbox
 from clientsync.exchange.nodes import Lease, Node, moment, note_error, peers_of
-from clientsync.exchange.stored import DOCUMENT_FIELDS, values_of
+from clientsync.exchange.stored import DOCUMENT_FIELDS, parts_of, values_of
 
+TOGETHER = 5
+"""Batches that are taken in one transaction when nothing of them has to wait."""
 _Place = tuple[int, int, str]
 _NEXT_STEP = "It is read again. When it stays: clientsync exchange resend at {}."
 _NEXT_STEPS = {
@@ -112,44 +115,100 @@ def receive(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) ->
             connection.execute(select(t.inbox.c.peer).where(t.inbox.c.state.in_(OPEN)).distinct()).scalars()
         )
     places: dict[str, _Place] = {row.peer: (row.epoch, row.last_seq, row.last_hash) for row in rows}
-    waiting = {peer: places.get(peer, (0, 0, "")) for peer in peers}
-    received = applied = 0
+    streams = {
+        peer: _Stream(peer, keys[peer], places.get(peer, (0, 0, "")), is_stuck=peer in stuck)
+        for peer in peers
+    }
+    waiting = dict(streams)
     while waiting:
-        news = mailbox.after(node.node_id, {peer: place[:2] for peer, place in waiting.items()})
-        broken: set[str] = set()
-        moved: set[str] = set()
-        jumped: dict[str, _Place] = {}
-        for batch, body in news:
-            if batch.sender in broken:
-                continue
-            try:
-                found = _read(batch, body, waiting[batch.sender], keys[batch.sender])
-            except EnvelopeBroken as error:
-                broken.add(batch.sender)
-                restart = None
-                if error.code in ("GAP", "CHAIN"):
-                    restart = _restart(node, mailbox, batch.sender, waiting[batch.sender], keys[batch.sender])
-                if restart is not None:
-                    jumped[batch.sender] = (restart, 0, "")
-                else:
-                    _tell(node, mailbox, lease, batch, error)
-                continue
-            try:
-                if batch.sender not in stuck and _take_applied(node, lease, batch, found):
-                    applied += len(found.documents)
-                else:
-                    _take(node, lease, batch, found)
-                    stuck.add(batch.sender)
-            except REFUSALS as error:
-                broken.add(batch.sender)
-                words = f"this database does not take batch {batch.seq}: {why(error)[1]}"
-                _tell(node, mailbox, lease, batch, EnvelopeBroken("REFUSED", words))
-                continue
-            waiting[batch.sender] = (batch.epoch, batch.seq, batch.hash)
-            moved.add(batch.sender)
-            received += len(found.documents)
-        waiting = {peer: place for peer, place in waiting.items() if peer in moved - broken} | jumped
-    return Received(received, applied)
+        news = mailbox.after(node.node_id, {peer: one.place[:2] for peer, one in waiting.items()})
+        arrived = groupby(news, key=lambda one: one[0].sender)
+        waiting = {
+            sender: streams[sender]
+            for sender, batches in arrived
+            if _take_all(node, mailbox, lease, streams[sender], batches)
+        }
+    return Received(
+        sum(one.received for one in streams.values()), sum(one.applied for one in streams.values())
+    )
+
+
+@dataclass
+class _Stream:
+    """A stream while it is read.
+
+    Attributes:
+        place: of the batch that was taken last.
+        is_stuck: something of the sender waits in the inbox, so that nothing later takes effect as it comes.
+        received: documents that were taken.
+        applied: those of them that had their effect at once.
+    """
+
+    sender: str
+    public: str
+    place: _Place
+    is_stuck: bool
+    received: int = 0
+    applied: int = 0
+
+
+_Read = tuple[Batch, Opened]
+
+
+def _take_all(
+    node: Node, mailbox: Mailbox, lease: Lease, stream: _Stream, batches: Iterable[tuple[Batch, bytes]]
+) -> bool:
+    """Take the batches of a stream that came, and return whether it is to be read on."""
+    for part in parts_of(batches, TOGETHER):
+        ready, broken = _verified(stream, part)
+        refused = _take_part(node, lease, stream, ready) or broken
+        if refused is None:
+            continue
+        batch, error = refused
+        restart = None
+        if error.code in ("GAP", "CHAIN"):
+            restart = _restart(node, mailbox, stream.sender, stream.place, stream.public)
+        if restart is not None:
+            stream.place = (restart, 0, "")
+            return True
+        _tell(node, mailbox, lease, batch, error)
+        return False
+    return True
+
+
+_Refused = tuple[Batch, EnvelopeBroken]
+
+
+def _verified(stream: _Stream, part: Iterable[tuple[Batch, bytes]]) -> tuple[list[_Read], _Refused | None]:
+    """Return the batches up to the first that is not what its sender signed, and that one with the reason."""
+    ready: list[_Read] = []
+    place = stream.place
+    for batch, body in part:
+        try:
+            ready.append((batch, _read(batch, body, place, stream.public)))
+        except EnvelopeBroken as error:
+            return ready, (batch, error)
+        place = _place_of(batch)
+    return ready, None
+
+
+def _place_of(batch: Batch) -> _Place:
+    return batch.epoch, batch.seq, batch.hash
+
+
+def _take_part(node: Node, lease: Lease, stream: _Stream, ready: Sequence[_Read]) -> _Refused | None:
+    """Take batches, in one transaction if all of them can have their effect; return the first that is refused."""
+    if len(ready) > 1 and not stream.is_stuck and _take_applied(node, lease, stream, ready):
+        return None
+    for one in ready:
+        try:
+            if stream.is_stuck or not _take_applied(node, lease, stream, [one]):
+                _take(node, lease, stream, one)
+        except REFUSALS as error:
+            batch, _ = one
+            words = f"this database does not take batch {batch.seq}: {why(error)[1]}"
+            return batch, EnvelopeBroken("REFUSED", words)
+    return None
 
 
 def _read(batch: Batch, body: bytes, place: _Place, public: str) -> Opened:
@@ -188,8 +247,9 @@ def _tell(node: Node, mailbox: Mailbox, lease: Lease, batch: Batch, error: Envel
         mailbox.ask(node.node_id, batch.sender, "look", {"epoch": batch.epoch, "seq": batch.seq})
 
 
-def _take(node: Node, lease: Lease, batch: Batch, found: Opened) -> None:
+def _take(node: Node, lease: Lease, stream: _Stream, one: _Read) -> None:
     """Take a batch into the inbox, where what becomes of its documents is decided afterwards."""
+    batch, found = one
     at = moment()
     with node.writing("receive", lease) as connection:
         insert_rows(
@@ -197,42 +257,58 @@ def _take(node: Node, lease: Lease, batch: Batch, found: Opened) -> None:
             t.inbox,
             ("peer", "epoch", "seq", "idx", "before", "received_at", *DOCUMENT_FIELDS),
             [
-                (batch.sender, batch.epoch, batch.seq, idx, previous, at, *values_of(one))
-                for idx, (one, previous) in enumerate(zip(found.documents, found.before, strict=True))
+                (batch.sender, batch.epoch, batch.seq, idx, previous, at, *values_of(document))
+                for idx, (document, previous) in enumerate(zip(found.documents, found.before, strict=True))
             ],
         )
-        _keep(connection, batch, found, at)
+        _keep(connection, [one], at)
+    _move_on(stream, [one])
+    stream.is_stuck = True
 
 
-def _take_applied(node: Node, lease: Lease, batch: Batch, found: Opened) -> bool:
-    """Take a batch and give all of it its effect in one transaction; False, and nothing written, if it cannot be."""
+def _take_applied(node: Node, lease: Lease, stream: _Stream, ready: Sequence[_Read]) -> bool:
+    """Take batches and give all of them their effect in one transaction; False, and nothing written, if one cannot."""
     at = moment()
+    documents = [one for _, found in ready for one in found.documents]
+    before = [one for _, found in ready for one in found.before]
+    places = [(batch.epoch, batch.seq, idx) for batch, found in ready for idx in range(len(found.documents))]
     try:
         with node.writing("take", lease) as connection:
-            places = [(batch.epoch, batch.seq, idx) for idx in range(len(found.documents))]
-            if not applied_at_once(node, connection, batch.sender, found.documents, found.before, places):
+            if not applied_at_once(node, connection, stream.sender, documents, before, places):
                 raise _NotAtOnce
-            _keep(connection, batch, found, at)
+            _keep(connection, ready, at)
     except (_NotAtOnce, *REFUSALS):
         return False
+    _move_on(stream, ready)
+    stream.applied += len(documents)
     return True
 
 
-def _keep(connection: Connection, batch: Batch, found: Opened, at: str) -> None:
-    """Write a batch down, and let the place of its stream move on."""
+def _move_on(stream: _Stream, ready: Sequence[_Read]) -> None:
+    stream.place = _place_of(ready[-1][0])
+    stream.received += sum(len(found.documents) for _, found in ready)
+
+
+def _keep(connection: Connection, ready: Sequence[_Read], at: str) -> None:
+    """Write batches down, and let the place of their stream move on."""
     connection.execute(
-        insert(t.batch_in).values(
-            peer=batch.sender,
-            epoch=batch.epoch,
-            seq=batch.seq,
-            hash=batch.hash,
-            n=len(found.documents),
-            received_at=at,
-            load_id=found.load_id,
-            manifest=found.manifest,
-        )
+        insert(t.batch_in),
+        [
+            {
+                "peer": batch.sender,
+                "epoch": batch.epoch,
+                "seq": batch.seq,
+                "hash": batch.hash,
+                "n": len(found.documents),
+                "received_at": at,
+                "load_id": found.load_id,
+                "manifest": found.manifest,
+            }
+            for batch, found in ready
+        ],
     )
-    values = {"epoch": batch.epoch, "last_seq": batch.seq, "last_hash": batch.hash}
-    done = connection.execute(update(t.stream_in).where(t.stream_in.c.peer == batch.sender).values(**values))
+    last = ready[-1][0]
+    values = {"epoch": last.epoch, "last_seq": last.seq, "last_hash": last.hash}
+    done = connection.execute(update(t.stream_in).where(t.stream_in.c.peer == last.sender).values(**values))
     if not done.rowcount:
-        connection.execute(insert(t.stream_in).values(peer=batch.sender, **values))
+        connection.execute(insert(t.stream_in).values(peer=last.sender, **values))

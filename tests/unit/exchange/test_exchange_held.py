@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from clientsync.errors import InvalidInput
+from clientsync.exchange import freezing
 from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import record, remove
 from clientsync.exchange.catalogue import HEAD_OFFICE
@@ -210,3 +211,19 @@ def test_a_withdrawn_object_is_sent_again_to_each_store_as_it_went_there(
     assert where(world) == ["S2"]
     last = [row for row in world.arrived(store) if row["key"] == "P1"][-1]
     assert (last["op"], last["state"]) == (op, "APPLIED")
+
+
+def test_one_id_for_two_objects_is_told_as_a_number_that_was_used_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freezing, "document_id", lambda *_: "the same")
+    world.bill("S1", "S1-1")
+    world.sync("S1")
+    world.rounds(1)
+    with world.nodes["S1"].engine.begin() as connection:
+        connection.execute(t.document.delete())
+    world.bill("S1", "S1-2")
+    world.rounds(2)
+    assert [row["number"] for row in world.rows(HEAD_OFFICE, retail.bill)] == ["S1-1"]
+    held = the_held(world)
+    assert (held["key"], held["code"]) == ("S1-2", "FORK")

@@ -17,7 +17,7 @@ from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.documents import digest
 from clientsync.exchange.envelopes import EnvelopeBroken, Signer, body_of, opened, sealed
 from clientsync.exchange.lists import received, unanswered
-from clientsync.exchange.mailbox import mb_ack, mb_heartbeat
+from clientsync.exchange.mailbox import Mailbox, mb_ack, mb_heartbeat
 from clientsync.exchange.nodes import errors_of
 from clientsync.exchange.tracing import trace
 from connectors.retail import tables as retail
@@ -84,10 +84,10 @@ def test_a_batch_that_the_head_office_cannot_write_down_stops_its_sender_only_an
 ) -> None:
     keep = receiving._keep
 
-    def choosy(connection: Any, batch: Any, *rest: Any, **more: Any) -> None:
-        if batch.sender == "S1":
+    def choosy(connection: Any, ready: Any, at: str) -> None:
+        if ready[0][0].sender == "S1":
             raise StatementRefused("The database refused a statement (DataError).")
-        keep(connection, batch, *rest, **more)
+        keep(connection, ready, at)
 
     world.bill("S1", "S1-1")
     world.bill("S2", "S2-1")
@@ -256,6 +256,51 @@ def test_an_answer_that_cannot_be_read_is_as_none_and_other_answers_count(
     world.sync(HEAD_OFFICE)
     states = {row["peer"]: row["state"] for row in world.rows(HEAD_OFFICE, t.batch_out) if row["seq"] == 2}
     assert states == {"S1": "PROCESSED", "S2": "UPLOADED"}
+
+
+def test_several_batches_are_one_commit_and_one_that_has_to_wait_keeps_only_what_follows_it_in_the_inbox(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "EVENTS_AT_ONCE", 1)
+    for number in range(1, 4):
+        world.bill("S1", f"S1-{number}")
+    world.bill("S1", "S1-4", "I9")
+    world.bill("S1", "S1-5")
+    world.sync("S1")
+    monkeypatch.setattr(receiving, "TOGETHER", 3)
+    world.fuse.passed.clear()
+    world.sync(HEAD_OFFICE)
+    commits = [one for one in world.fuse.passed if one in ("exchange_take_after", "exchange_receive_after")]
+    assert commits == ["exchange_take_after", "exchange_receive_after", "exchange_receive_after"]
+    assert [row["key"] for row in world.rows(HEAD_OFFICE, t.inbox)] == ["S1-4", "S1-5"]
+    assert world.inbox(HEAD_OFFICE) == {
+        "S1-1": "APPLIED", "S1-2": "APPLIED", "S1-3": "APPLIED", "S1-4": "BLOCKED", "S1-5": "APPLIED"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("broken", [0, 2, 4])
+def test_batches_before_a_broken_one_are_taken_and_those_after_it_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: int
+) -> None:
+    monkeypatch.setattr(packing, "EVENTS_AT_ONCE", 1)
+    for number in range(6):
+        world.bill("S1", f"S1-{number}")
+    world.sync("S1")
+    after = Mailbox.after
+
+    def flipped(self: Mailbox, receiver: str, cursors: Any) -> list[tuple[Any, bytes]]:
+        found = after(self, receiver, cursors)
+        return [
+            (batch, body if batch.seq != broken + 1 else body[:-1] + bytes([body[-1] ^ 1]))
+            for batch, body in found
+        ]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Mailbox, "after", flipped)
+        world.sync(HEAD_OFFICE)
+    assert bills(world) == {f"S1-{number}" for number in range(broken)}
+    world.sync(HEAD_OFFICE)
+    assert bills(world) == {f"S1-{number}" for number in range(6)}
 
 
 def test_an_event_that_cannot_be_packed_is_put_aside_in_sight_and_all_others_leave(

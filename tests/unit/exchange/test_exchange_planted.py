@@ -37,9 +37,9 @@ def no_look_at_digests(patch: pytest.MonkeyPatch) -> None:
         except EnvelopeBroken:
             return Opened([], [], "", "", restarts=False)
 
-    def take_if_any(node: Any, lease: Any, batch: Any, found: Opened) -> None:
-        if found.documents:
-            take(node, lease, batch, found)
+    def take_if_any(node: Any, lease: Any, stream: Any, one: Any) -> None:
+        if one[1].documents:
+            take(node, lease, stream, one)
 
     take = receiving._take
     patch.setattr(receiving, "opened", careless)
