@@ -8,6 +8,7 @@ The version of an object is raised under the lock of its row, so what is visible
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -54,11 +55,8 @@ def record(
         raise InvalidInput(f"{kind.title} has no key.")
     refuse_nul(key, kind.key_field)
     refuse_nul(body, kind.title)
-    raised = upsert(connection)(t.aggregate).values(doc_type=doc_type, key=key, version=1)
-    raised = raised.on_conflict_do_update(
-        index_elements=["doc_type", "key"], set_={"version": t.aggregate.c.version + 1}
-    ).returning(t.aggregate.c.version)
-    version = int(connection.execute(raised).scalar_one())
+    raised = connection.execute(_raise(upsert(connection)), {"doc_type": doc_type, "key": key, "version": 1})
+    version = int(raised.scalar_one())
     day = str(body.get(kind.date_field) or "") if kind.date_field else ""
     event = {
         "event_id": str(uuid4()),
@@ -73,17 +71,30 @@ def record(
     if payload is not None:
         document = _frozen(node, connection, kind, event, body, payload, created_at=at, actor=actor)
     connection.execute(
-        insert(t.outbox).values(
+        insert(t.outbox),
+        {
             **event,
-            occurred_at=at,
-            doc_type=doc_type,
-            payload=None if document else payload,
-            state="NEW",
-            actor=actor,
-            document_id=document.document_id if document else "",
-        )
+            "occurred_at": at,
+            "doc_type": doc_type,
+            "payload": None if document else payload,
+            "state": "NEW",
+            "actor": actor,
+            "document_id": document.document_id if document else "",
+        },
     )
     return version
+
+
+@cache
+def _raise(insert_of: Any) -> Any:
+    """Return the statement that raises the version of an object, and locks its row until the end of the transaction."""
+    return (
+        insert_of(t.aggregate)
+        .on_conflict_do_update(
+            index_elements=["doc_type", "key"], set_={"version": t.aggregate.c.version + 1}
+        )
+        .returning(t.aggregate.c.version)
+    )
 
 
 def _frozen(
@@ -102,12 +113,13 @@ def _frozen(
         return None
     receivers, rule = kind.route.receivers(body, ()) if kind.route.is_fixed else ((), "")
     connection.execute(
-        insert(t.document).values(
+        insert(t.document),
+        {
             **dict(zip(DOCUMENT_FIELDS, values_of(one), strict=True)),
-            receivers=canonical_of_exact(receivers),
-            rule=rule,
+            "receivers": canonical_of_exact(receivers),
+            "rule": rule,
             **more,
-        )
+        },
     )
     return one
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, func, select, tuple_
+from sqlalchemy import Connection, Select, and_, func, select, tuple_
 
 from clientsync.database import reading
 from clientsync.exchange import tables as t
 from clientsync.exchange.arrivals import arrivals
+from clientsync.exchange.documents import read_json
 from clientsync.exchange.nodes import Node
-from clientsync.exchange.sending import UNANSWERED
+from clientsync.exchange.sending import PARTIAL, UNANSWERED, is_processed, waits_for_answer
 
 _SHOWN = {"PACKED": "WAITING", "RECEIVED": "UPLOADED", "PARTIAL": "ERROR", "REJECTED": "ERROR"}
 
@@ -36,7 +37,9 @@ def sent(node: Node, *, limit: int = 200) -> list[dict[str, Any]]:
                 "day": row.business_date,
                 "to": row.peer,
                 "batch": f"{row.epoch}/{row.seq}/{row.idx}",
-                "status": "PROCESSED" if row.answer == "PROCESSED" else _SHOWN.get(row.state, row.state),
+                "status": "PROCESSED"
+                if is_processed(row.state, row.answer)
+                else _SHOWN.get(row.state, row.state),
                 "reason": row.reason,
                 "at": row.answered_at or row.uploaded_at or row.packed_at,
             }
@@ -111,30 +114,50 @@ def unanswered(node: Node) -> Unanswered:
             ).one()
             for state in ("NEW", "ASIDE")
         ]
-        written = and_(
-            t.outbox.c.doc_type == t.document.c.doc_type,
-            t.outbox.c.key == t.document.c.key,
-            t.outbox.c.version == t.document.c.version,
-        )
-        sent = connection.execute(
-            select(
-                func.count(),
-                func.min(func.coalesce(t.outbox.c.occurred_at, t.document.c.created_at)),
-                func.sum(t.document.c.net + t.document.c.tax),
-            )
-            .select_from(
-                t.batch_out.join(t.batch_item, t.of_one_batch(t.batch_out, t.batch_item))
-                .join(t.document, t.document.c.document_id == t.batch_item.c.document_id)
-                .outerjoin(t.outbox, written)
-            )
-            .where(t.batch_out.c.state.in_(UNANSWERED), t.batch_item.c.answer != "PROCESSED")
-        ).one()
         waiting = connection.execute(
             select(func.sum(t.document.c.net + t.document.c.tax)).where(~t.is_packed())
         ).scalar_one()
-    moments = [str(one) for _, one, *_ in (*new, sent) if one]
-    value = int(sent[2] or 0) + int(waiting or 0)
-    return Unanswered(sum(int(one[0]) for one in (*new, sent)), min(moments, default=""), value)
+        batches = connection.execute(
+            select(t.batch_out.c.state, t.batch_out.c.n, t.batch_out.c.header, t.batch_out.c.packed_at).where(
+                t.batch_out.c.state.in_(UNANSWERED)
+            )
+        ).all()
+        held, since, value = _in_batches(connection, min((one.packed_at for one in batches), default=""))
+    whole = [one for one in batches if one.state != PARTIAL]
+    number = sum(int(one[0]) for one in new) + held + sum(one.n for one in whole)
+    value += int(waiting or 0) + sum(_value(one.header) for one in whole)
+    return Unanswered(number, min([str(one) for _, one in new if one] + since, default=""), value)
+
+
+def _value(header: str) -> int:
+    """Return the paise with tax of the documents of a batch, by its totals."""
+    return sum(int(net) + int(tax) for _, _, net, tax, _ in read_json(header)["control"].values())
+
+
+def _in_batches(connection: Connection, oldest: str) -> tuple[int, list[str], int]:
+    """Return of unanswered batches how many documents are held, when the oldest was written, and the paise of the held.
+
+    The oldest document is looked for among those that were packed first.
+    """
+    joined = t.batch_out.join(t.batch_item, t.of_one_batch(t.batch_out, t.batch_item)).join(
+        t.document, t.document.c.document_id == t.batch_item.c.document_id
+    )
+    written = and_(
+        t.outbox.c.doc_type == t.document.c.doc_type,
+        t.outbox.c.key == t.document.c.key,
+        t.outbox.c.version == t.document.c.version,
+    )
+    first = connection.execute(
+        select(func.min(func.coalesce(t.outbox.c.occurred_at, t.document.c.created_at)))
+        .select_from(joined.outerjoin(t.outbox, written))
+        .where(t.batch_out.c.packed_at == oldest, waits_for_answer())
+    ).scalar_one()
+    held = connection.execute(
+        select(func.count(), func.sum(t.document.c.net + t.document.c.tax))
+        .select_from(joined)
+        .where(t.batch_out.c.state == PARTIAL, waits_for_answer())
+    ).one()
+    return int(held[0]), [str(first)] if first else [], int(held[1] or 0)
 
 
 def audit(node: Node, *, limit: int = 200) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
 
 from clientsync.database import among
 from clientsync.exchange import tables as t
@@ -26,9 +26,25 @@ OPEN_STATES = ("UPLOADED", "RECEIVED", "PARTIAL", "REJECTED")
 """States of batches that lie in the mailbox and were not wholly processed."""
 UNANSWERED = ("PACKED", *OPEN_STATES)
 """States of batches that no receiver has wholly processed."""
+PARTIAL = "PARTIAL"
+"""State of a batch some of whose documents are held: those of which the answer says so."""
 _DOUBLED = (
     "the peer took other batches under the numbers of this database's: both it and the mailbox were restored"
 )
+
+
+def is_processed(state: str, answer: str) -> bool:
+    """Whether a document was processed, by the state of its batch and what was answered of it alone.
+
+    Older software noted ``PROCESSED`` with every document.
+    """
+    return answer == "PROCESSED" or (answer == "" and state in ("PROCESSED", PARTIAL))
+
+
+def waits_for_answer() -> ColumnElement[bool]:
+    """Return the condition that a place in a batch is one whose document no receiver has processed."""
+    is_held = t.batch_item.c.answer.not_in(("", "PROCESSED"))
+    return and_(t.batch_out.c.state.in_(UNANSWERED), or_(t.batch_out.c.state != PARTIAL, is_held))
 
 
 def check_restored(node: Node, mailbox: Mailbox, lease: Lease) -> list[str]:
@@ -116,7 +132,7 @@ def set_back(connection: Connection, batches: ColumnElement[bool], state: str) -
         return 0
     connection.execute(
         update(t.batch_item)
-        .where(t.in_batches(t.batch_item, t.batch_out, batches))
+        .where(t.batch_item.c.answer != "", t.in_batches(t.batch_item, t.batch_out, batches))
         .values(answer="", reason="")
     )
     values = {"state": state, "rev": 0, "answered_at": "", "answered_by": ""}
@@ -336,7 +352,7 @@ def collect(node: Node, mailbox: Mailbox, lease: Lease, *, is_carried: bool = Fa
                 .values(state=one.state, answered_at=moment(), answered_by=one.incarnation, rev=one.rev)
             )
             if done.rowcount:
-                _mirror(connection, one.receiver, one.epoch, one.seq, one.state, one.items)
+                _mirror(connection, one.receiver, one.epoch, one.seq, one.items)
     return sum(one.state == "PROCESSED" for one in news)
 
 
@@ -348,11 +364,12 @@ def _is_of_now(stream: Any, answer: Answer) -> bool:
 
 
 def _mirror(
-    connection: Connection, peer: str, epoch: int, seq: int, state: str, items: Iterable[Mapping[str, Any]]
+    connection: Connection, peer: str, epoch: int, seq: int, items: Iterable[Mapping[str, Any]]
 ) -> None:
+    """Note what a receiver says of the documents that it holds; of the others the state of their batch tells."""
     here = t.at(t.batch_item, peer, epoch, seq)
     connection.execute(
-        update(t.batch_item).where(here).values(answer="" if state == "REJECTED" else "PROCESSED", reason="")
+        update(t.batch_item).where(here, t.batch_item.c.answer != "").values(answer="", reason="")
     )
     for item in items:
         connection.execute(

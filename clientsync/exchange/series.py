@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, func, select
 
 from clientsync.clock import today
 from clientsync.exchange import tables as t
@@ -58,12 +59,33 @@ def _since() -> str:
 
 def own_gaps(connection: Connection, doc_type: str) -> list[Gap]:
     """Return what is missing in the numbers that this node wrote: nobody ever wrote it."""
-    rows = connection.execute(
-        select(t.document.c.key).where(
-            t.document.c.doc_type == doc_type, t.document.c.business_date >= _since()
+    mine = and_(t.document.c.doc_type == doc_type, t.document.c.business_date >= _since())
+    key = t.document.c.key
+    prefix, width = func.rtrim(key, _DIGITS), func.length(key)
+    series = connection.execute(
+        select(
+            prefix.label("prefix"),
+            func.count().label("count"),
+            func.min(width).label("shortest"),
+            func.max(width).label("longest"),
+            func.min(key).label("first"),
+            func.max(key).label("last"),
         )
-    )
-    return gaps_in(rows.scalars())
+        .where(mine, t.document.c.version == 1)
+        .group_by(prefix)
+    ).all()
+    if all(_is_whole(one) for one in series):
+        return []
+    return gaps_in(connection.execute(select(key).where(mine)).scalars())
+
+
+def _is_whole(series: Any) -> bool:
+    """Whether as many numbers are there as between the first and the last; told of numbers of one width only."""
+    start = len(series.prefix)
+    if series.longest == start:
+        return True  # it ends with no digit: not a number
+    is_even = series.shortest == series.longest
+    return bool(is_even and int(series.last[start:]) - int(series.first[start:]) + 1 == series.count)
 
 
 def gaps_received(connection: Connection, peer: str, doc_type: str) -> list[Gap]:

@@ -13,6 +13,7 @@ from clientsync.exchange import tables as t
 from clientsync.exchange.arrivals import arrivals_of, known_of
 from clientsync.exchange.mailbox import Mailbox
 from clientsync.exchange.nodes import Node
+from clientsync.exchange.sending import is_processed
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _sent(node: Node, mailbox: Mailbox | None, document: Any, items: Any, purged
             steps.append(Step("mailbox", False, f"{place}: packed, waits to be brought to the web database"))
             continue
         steps.append(Step("mailbox", True, f"{place}: lies in the web database", one.uploaded_at))
-        if one.answer == "PROCESSED":
+        if is_processed(one.state, one.answer):
             steps.append(Step("answer", True, f"{one.peer} has processed it", one.answered_at))
         elif one.answer:
             steps.append(
