@@ -26,8 +26,10 @@ from sqlalchemy import (
     Connection,
     Engine,
     Table,
+    Text,
     any_,
     bindparam,
+    cast,
     create_engine,
     event,
     func,
@@ -336,9 +338,20 @@ def among(
     """
     wanted = sorted(values)
     if connection.dialect.name == "postgresql":
-        return column == any_(literal(wanted, ARRAY(column.type)))
+        return column == any_(cast(literal(_array(wanted), Text), ARRAY(column.type)))
     listed = func.json_each(json.dumps(wanted)).table_valued("value")
     return column.in_(select(listed.c.value))
+
+
+def _array(values: Sequence[Any]) -> str:
+    """Return an array as PostgreSQL writes it; the driver's own way looks at every text with a pattern.
+
+    Source: PostgreSQL documentation, "Array Input and Output Syntax".
+    """
+    quoted = '","'.join(map(str, values))
+    if "\\" in quoted or quoted.count('"') > 2 * max(len(values) - 1, 0):
+        quoted = '","'.join(str(one).replace("\\", r"\\").replace('"', r"\"") for one in values)
+    return f'{{"{quoted}"}}' if values else "{}"
 
 
 def upgrade(target: Engine | str, tables: Iterable[TableSpec] | None = None) -> None:

@@ -47,7 +47,8 @@ class Known:
     """What the receiver knows of the objects of one batch; it grows as documents are applied.
 
     ``marks`` holds by document its digest and whether it took effect, or was left out; ``removed`` the objects of this
-    node that are gone: what was written while they were there does not wait for them.
+    node that are gone: what was written while they were there does not wait for them; ``impossible`` what is needed
+    under a name that nothing can have, because it holds the character NUL.
     """
 
     marks: dict[str, tuple[str, bool]] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Known:
     removed: set[Key] = field(default_factory=set)
     before: dict[str, int] = field(default_factory=dict)
     others: dict[Key, str] = field(default_factory=dict)
+    impossible: set[Key] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,11 @@ def applied_at_once(
     """
     known = _known(node, connection, peer, documents, before, is_quick=True)
     seen = set(known.versions)
+    rules = _rules()
     for one in documents:
-        if any(rule(node, one, known, _NOTHING_HELD) is not None for rule in _rules()):
-            return False
+        for rule in rules:
+            if rule(node, one, known, _NOTHING_HELD) is not None:
+                return False
         _note_effect(known, one)
     _give_effect(node, connection, documents)
     _mark(connection, peer, documents, moment(), places)
@@ -267,8 +271,10 @@ def _known(
     for one in documents:
         wanted[one.doc_type].add(one.key)
         for doc_type, key in one.deps:
-            if "\0" not in key:  # nothing can have it
-                wanted[doc_type].add(key)
+            wanted[doc_type].add(key)
+    known.impossible = {(name, key) for name, keys in wanted.items() for key in keys if "\0" in key}
+    for doc_type, key in known.impossible:
+        wanted[doc_type].discard(key)
     for doc_type, keys in sorted(wanted.items()):
         for row in connection.execute(
             select(t.seen.c.origin, t.seen.c.key, t.seen.c.version).where(
@@ -365,7 +371,7 @@ def _is_unfit(node: Node, one: Document, known: Known, _: Mapping[Key, str]) -> 
         return "QUARANTINED", "NOT_OWNER", f"{one.doc_type} is written here, not at the sender", ""
     if one.aggregate in known.others:
         return "QUARANTINED", "OTHER_OWNER", f"it belongs to {known.others[one.aggregate]}", ""
-    odd = [doc_type for doc_type, key in one.deps if "\0" in key]
+    odd = next((one for one in one.deps if one in known.impossible), None) if known.impossible else None
     if odd:
         return "QUARANTINED", "INVALID", f"the name of the {odd[0]} that it needs holds the character NUL", ""
     return None

@@ -18,6 +18,7 @@ import orjson
 from clientsync.errors import InvalidInput
 
 OPS = ("upsert", "delete", "void")
+_NO_FIELDS = "a document of the batch does not have the fields of a document"
 
 
 def canonical(value: Any) -> str:
@@ -193,22 +194,15 @@ def from_sent(values: Any) -> Document:
     """
     try:
         (ident, event, kind, schema, op, key, version, day, deps, control, sha, text) = values
-        found = Document(
-            str(ident),
-            str(event),
-            str(kind),
-            int(schema),
-            str(op),
-            str(key),
-            int(version),
-            str(day),
-            str(text),
-            str(sha),
-            tuple((str(name), str(one)) for name, one in deps),
-            Control(*map(int, control)),
-        )
+        needs = tuple([(name, one) for name, one in deps])
+        control = Control(*control)
     except (TypeError, ValueError):
-        raise ValueError("a document of the batch does not have the fields of a document") from None
+        raise ValueError(_NO_FIELDS) from None
+    texts = {type(one) for one in (ident, event, kind, op, key, day, sha, text)}
+    texts.update(type(one) for each in needs for one in each)
+    if texts != {str} or {type(one) for one in (schema, version, *control)} != {int}:
+        raise ValueError(_NO_FIELDS)
+    found = Document(ident, event, kind, schema, op, key, version, day, text, sha, needs, control)
     if digest(found.text) != found.sha256:
         raise ValueError(f"document {found.document_id} is not what its digest says")
     if found.op not in OPS:

@@ -35,8 +35,8 @@ MAX_STORED = 32_000_000
 MAX_RAW = 128_000_000
 MAX_RATIO = 200
 _EXPECTED_RATIO = 4
-_LEVEL = 5
-"""Of compression: a day of bills is 1 % larger than with level 6, in 3/5 of its time."""
+_LEVEL = 3
+"""Of compression: a day of bills takes 174 bytes a bill, with level 6 161, in less than half of its time."""
 
 
 class EnvelopeBroken(Exception):

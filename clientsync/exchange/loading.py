@@ -25,6 +25,7 @@ from clientsync.exchange.nodes import Lease, Node, moment, peers_of
 from clientsync.exchange.packing import (
     carry_nothing,
     documents_of,
+    events_of,
     number_batches,
     readable_by,
     sites_on,
@@ -275,10 +276,7 @@ def _first_documents(
     node: Node, connection: Connection, kind: DocType, bodies: Mapping[str, Mapping[str, Any]], actor: str
 ) -> list[str]:
     record_existing(node, connection, kind.name, bodies, actor)
-    events = connection.execute(
-        select(t.outbox).where(t.outbox.c.doc_type == kind.name, among(connection, t.outbox.c.key, bodies))
-    ).all()
-    found = documents_of(node, connection, events)
+    found = documents_of(node, connection, events_of(connection, kind.name, bodies))
     if found.aside:
         connection.execute(
             update(t.outbox).where(among(connection, t.outbox.c.number, found.aside)).values(state="ASIDE")

@@ -8,12 +8,12 @@ needed comes first and an object keeps its order.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, exists, func, insert, select, update
 
 from clientsync.database import among, insert_rows
 from clientsync.errors import InvalidInput
@@ -33,27 +33,30 @@ from clientsync.exchange.documents import (
 from clientsync.exchange.envelopes import Batch, Body, body_of, chunks, sealed
 from clientsync.exchange.freezing import NO_FORM, frozen
 from clientsync.exchange.nodes import Lease, Node, moment, note_error
-from clientsync.exchange.stored import DOCUMENT_FIELDS, document_of, documents_by_id, values_of
+from clientsync.exchange.stored import DOCUMENT_FIELDS, document_in, document_of, values_of
 
 EVENTS_AT_ONCE = 2_500
 """Events of one transaction; a sync packs and sends as many such parts as there are."""
+FIRST_EVENTS = 500
+"""Events of the first transaction of a sync; so the receiver begins early. Every further one takes twice as many."""
 _ESCAPED_NUL = "\\u0000"
 
 
-def pack(node: Node, lease: Lease, *, retries: bool = False) -> int:
+def pack(node: Node, lease: Lease, *, retries: bool = False, limit: int = 0) -> int:
     """Turn new events into documents and batches, and return how many documents were packed.
 
     What was withheld from a peer that could not read it is sent as soon as it says that it can. An event that cannot be
-    packed is told and put aside, and all others go on; with ``retries`` what was put aside is tried again.
+    packed is told and put aside, and all others go on; with ``retries`` what was put aside is tried again. At most
+    ``limit`` events are taken, ``EVENTS_AT_ONCE`` when it is 0 or above that.
     """
     while True:
-        made, number = _pack(node, lease, retries=retries)
+        made, number = _pack(node, lease, retries, min(limit or EVENTS_AT_ONCE, EVENTS_AT_ONCE))
         if made or not number:
             return made
         retries = False
 
 
-def _pack(node: Node, lease: Lease, *, retries: bool) -> tuple[int, int]:
+def _pack(node: Node, lease: Lease, retries: bool, limit: int) -> tuple[int, int]:
     """Pack one part; return how many documents were packed, and out of how many events."""
     with node.writing("pack", lease) as connection:
         if retries:
@@ -61,12 +64,8 @@ def _pack(node: Node, lease: Lease, *, retries: bool) -> tuple[int, int]:
         streams: dict[str, list[Document]] = defaultdict(list)
         _take_withheld(node, connection, streams)
         events = connection.execute(
-            select(t.outbox)
-            .where(t.outbox.c.state == "NEW")
-            .order_by(t.outbox.c.number)
-            .limit(EVENTS_AT_ONCE)
-            .with_for_update(skip_locked=True)
-        ).all()
+            _EVENTS.where(t.outbox.c.state == "NEW").order_by(t.outbox.c.number).limit(limit)
+        ).all()  # the row of the lease is locked: nobody else packs
         found = documents_of(node, connection, events)
         receivers = _route(node, connection, found)
         made = _with_withdrawals(node, connection, found.documents, receivers)
@@ -125,6 +124,22 @@ class Gathered:
     aside: set[int] = field(default_factory=set)
 
 
+_OF_EVENT = (
+    "number", "event_id", "doc_type", "op", "key", "version", "business_date", "payload", "document_id",
+)  # fmt: skip
+_FROZEN_FROM = len(_OF_EVENT)
+_EVENTS = select(
+    *(t.outbox.c[name] for name in _OF_EVENT), *(t.document.c[name] for name in DOCUMENT_FIELDS)
+).outerjoin_from(t.outbox, t.document, t.document.c.document_id == t.outbox.c.document_id)
+"""Events with the documents of those that are frozen."""
+
+
+def events_of(connection: Connection, doc_type: str, keys: Collection[str]) -> Sequence[Any]:
+    """Return the events of objects, as ``documents_of`` takes them."""
+    mine = and_(t.outbox.c.doc_type == doc_type, among(connection, t.outbox.c.key, keys))
+    return connection.execute(_EVENTS.where(mine)).all()
+
+
 def documents_of(node: Node, connection: Connection, events: Sequence[Any]) -> Gathered:
     """Return the documents of events.
 
@@ -133,29 +148,24 @@ def documents_of(node: Node, connection: Connection, events: Sequence[Any]) -> G
     by_type: dict[str, list[Any]] = defaultdict(list)
     for event in events:
         by_type[event.doc_type].append(event)
-    written = documents_by_id(connection, [event.document_id for event in events if event.document_id])
-    found = Gathered(frozen=set(written))
+    found = Gathered()
     for name in sorted(by_type, key=node.catalogue.rank):
         kind = node.catalogue.known(name)
         if kind.is_snapshot:
-            _gather_written(node, connection, kind, by_type[name], written, found)
+            _gather_written(node, connection, kind, by_type[name], found)
         else:
             _gather_newest(node, connection, kind, by_type[name], found)
     return found
 
 
 def _gather_written(
-    node: Node,
-    connection: Connection,
-    kind: DocType,
-    events: Sequence[Any],
-    written: Mapping[str, Document],
-    found: Gathered,
+    node: Node, connection: Connection, kind: DocType, events: Sequence[Any], found: Gathered
 ) -> None:
     """Gather documents as they were frozen; those of older software, or of an odd body, are frozen now."""
     for event in events:
-        one = written.get(event.document_id)
-        if one is not None:
+        if event.document_id:
+            one = document_in(event[_FROZEN_FROM:])
+            found.frozen.add(one.document_id)
             if not kind.route.is_fixed:
                 found.bodies[one.document_id] = one.body
             found.documents.append(one)

@@ -275,16 +275,12 @@ def upload(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) -> 
         mailbox.put([batch_of(node.node_id, row.peer, row) for row in rows], bodies)
         node.boundary("exchange_upload_after")
         with node.writing("uploaded", lease) as connection:
-            for row in rows:
-                connection.execute(
-                    update(t.batch_out)
-                    .where(
-                        t.at(t.batch_out, row.peer, row.epoch, row.seq),
-                        t.batch_out.c.hash == row.hash,
-                        t.batch_out.c.state == "PACKED",
-                    )
-                    .values(state="UPLOADED", uploaded_at=moment())
-                )
+            there = among(connection, t.batch_out.c.hash, {row.hash for row in rows})
+            connection.execute(
+                update(t.batch_out)
+                .where(t.batch_out.c.state == "PACKED", there)
+                .values(state="UPLOADED", uploaded_at=moment())
+            )
         sent += sum(row.n for row in rows)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select
@@ -25,20 +26,14 @@ def parts_of(values: Iterable[One], size: int = AT_ONCE) -> Iterator[list[One]]:
 
 def document_of(row: Any) -> Document:
     """Return the document of a row of ``sync_document`` or ``sync_inbox``."""
-    return Document(
-        row.document_id,
-        row.event_id,
-        row.doc_type,
-        row.schema_version,
-        row.op,
-        row.key,
-        row.version,
-        row.business_date,
-        row.body,
-        row.sha256,
-        tuple((name, key) for name, key in read_json(row.deps)),
-        Control(row.quantity, row.net, row.tax, row.tender),
-    )
+    return document_in(_fields(row))
+
+
+def document_in(values: Iterable[Any]) -> Document:
+    """Return the document of the values of ``DOCUMENT_FIELDS``."""
+    ident, event, kind, schema, op, key, version, day, deps, *control, sha256, text = values
+    needs = tuple(map(tuple, read_json(deps)))
+    return Document(ident, event, kind, schema, op, key, version, day, text, sha256, needs, Control(*control))
 
 
 DOCUMENT_FIELDS = (
@@ -46,6 +41,7 @@ DOCUMENT_FIELDS = (
     "quantity", "net", "tax", "tender", "sha256", "body",
 )  # fmt: skip
 """Columns of a document in ``sync_document`` and ``sync_inbox``, in the order of ``values_of``."""
+_fields = attrgetter(*DOCUMENT_FIELDS)
 
 
 def values_of(one: Document) -> tuple[Any, ...]:

@@ -38,7 +38,7 @@ from clientsync.exchange.nodes import (
     peers_of,
     take_lease,
 )
-from clientsync.exchange.packing import pack
+from clientsync.exchange.packing import FIRST_EVENTS, pack
 from clientsync.exchange.receiving import check_set_back, receive
 from clientsync.exchange.resending import send_object
 from clientsync.exchange.sending import check_restored, collect, rewind, settle, upload
@@ -156,7 +156,7 @@ def _sync(
     phase("collect", lambda: collect(node, mailbox, lease), may_fail=True)
     check_restored(node, mailbox, lease)
     settle(node, mailbox, lease)
-    phase("pack", lambda: pack(node, lease, retries=True))
+    phase("pack", lambda: pack(node, lease, retries=True, limit=FIRST_EVENTS))
     phase("load", lambda: advance(node, lease, fitting))
     phase("upload", lambda: _send(node, mailbox, lease, fitting, result))
     _ask_for_missing(node, mailbox, lease)
@@ -177,14 +177,15 @@ def _send(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str], resu
 
     So the first documents of a store that was offline for days arrive while the last ones are still being packed.
     """
-    sent, packed = 0, result.counts["pack"]
+    sent, packed, limit = 0, result.counts["pack"], FIRST_EVENTS
     while True:
         try:
             sent += upload(node, mailbox, lease, peers)
         except ForkFound:
             check_restored(node, mailbox, lease)
             sent += upload(node, mailbox, lease, peers)
-        packed = pack(node, lease) if packed else 0
+        limit *= 2
+        packed = pack(node, lease, limit=limit) if packed else 0
         if not packed:
             return sent
         result.counts["pack"] += packed
