@@ -21,10 +21,13 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     ClauseElement,
     ColumnElement,
     Connection,
     Engine,
+    Integer,
+    String,
     Table,
     Text,
     any_,
@@ -267,9 +270,16 @@ def typed_error(error: BaseException) -> WarehouseError:
 
 
 def copy_rows(
-    connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    types: Sequence[str] = (),
 ) -> None:
     """Insert rows into ``table`` by PostgreSQL's COPY; values stand in the order of ``columns``.
+
+    With ``types``, the names of PostgreSQL's types of the columns, values travel in their binary form: every one must
+    be of its type and within its bounds, because the driver cuts what is not.
 
     Raises:
         WarehouseError: the database refused them.
@@ -277,16 +287,42 @@ def copy_rows(
     import psycopg
     from psycopg import sql
 
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
-        sql.Identifier(table.name), sql.SQL(", ").join(map(sql.Identifier, columns))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN {}").format(
+        sql.Identifier(table.name),
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL("(FORMAT BINARY)" if types else ""),
     )
     driver: Any = connection.connection.driver_connection
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            if types:
+                copy.set_types(types)
             for row in rows:
                 copy.write_row(row)
     except psycopg.Error as error:
         raise typed_error(error) from None
+
+
+_BINARY: dict[type[Any], tuple[str, type[Any], int]] = {
+    String: ("text", str, 0),
+    Text: ("text", str, 0),
+    Integer: ("int4", int, 2**31),
+    BigInteger: ("int8", int, 2**63),
+}
+"""Types of columns whose values may travel in binary form: PostgreSQL's name, type of the values, bound of numbers."""
+
+
+def binary_types(table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Return PostgreSQL's types of columns whose values may all travel in binary form; empty when one may not."""
+    found = []
+    for name, values in zip(columns, zip(*rows, strict=True), strict=True):
+        kind, wanted, bound = _BINARY.get(type(table.c[name].type), ("", object, 0))
+        if not kind or set(map(type, values)) != {wanted}:
+            return []
+        if bound and not (-bound <= min(values) and max(values) < bound):
+            return []
+        found.append(kind)
+    return found
 
 
 def execute_many(
@@ -322,7 +358,7 @@ def insert_rows(
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        copy_rows(connection, table, names, rows)
+        copy_rows(connection, table, names, rows, binary_types(table, names, rows))
         return
     statement = insert(table).values({name: bindparam(name) for name in names})
     execute_many(connection, statement, names, rows)

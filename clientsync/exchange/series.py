@@ -70,8 +70,9 @@ def own_gaps(connection: Connection, doc_type: str) -> list[Gap]:
             func.max(width).label("longest"),
             func.min(key).label("first"),
             func.max(key).label("last"),
+            func.max(t.document.c.version).label("version"),
         )
-        .where(mine, t.document.c.version == 1)
+        .where(mine)
         .group_by(prefix)
     ).all()
     if all(_is_whole(one) for one in series):
@@ -80,12 +81,14 @@ def own_gaps(connection: Connection, doc_type: str) -> list[Gap]:
 
 
 def _is_whole(series: Any) -> bool:
-    """Whether as many numbers are there as between the first and the last; told of numbers of one width only."""
-    start = len(series.prefix)
-    if series.longest == start:
+    """Whether all numbers from the first to the last are there; told of those of one width and one version only."""
+    first, last = series.first.removeprefix(series.prefix), series.last.removeprefix(series.prefix)
+    if not first and not last:
         return True  # it ends with no digit: not a number
-    is_even = series.shortest == series.longest
-    return bool(is_even and int(series.last[start:]) - int(series.first[start:]) + 1 == series.count)
+    is_even = (
+        series.version == 1 and series.shortest == series.longest and first.isdecimal() and last.isdecimal()
+    )
+    return bool(is_even and int(last) - int(first) + 1 == series.count)
 
 
 def gaps_received(connection: Connection, peer: str, doc_type: str) -> list[Gap]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import create_engine
 
 from clientsync.errors import InvalidInput, NotAllowed
 from clientsync.exchange import operators
 from clientsync.exchange import tables as t
 from clientsync.exchange.board import freshness, missing_numbers
 from clientsync.exchange.catalogue import HEAD_OFFICE
-from clientsync.exchange.lists import audit, unanswered
+from clientsync.exchange.lists import Unanswered, audit, sent, unanswered
 from clientsync.exchange.operators import ADMINISTRATOR, DATA_EXCHANGE
-from clientsync.exchange.series import Gap, gaps_in
+from clientsync.exchange.series import Gap, gaps_in, own_gaps
 from clientsync.logins import person
 from tests.support.exchange_world import World
 
@@ -119,3 +120,56 @@ def test_what_waits_is_told_in_minutes_and_rupees(world: World, monkeypatch: pyt
     assert unanswered(world.nodes["S1"]).number == 0
     row = next(one for one in freshness(world.nodes[HEAD_OFFICE], world.mailbox) if one["store"] == "S1")
     assert (row["waiting"], row["oldest, minutes"], row["value, rupees"]) == (0, "", "0.00")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["A", "B-", "", "C\0"]), st.integers(0, 30), st.integers(1, 3), st.integers(1, 2)
+        ),
+        max_size=12,
+    ),
+    st.lists(st.sampled_from(["x", "A", "note "]), max_size=2),
+)
+def test_gaps_found_by_the_database_are_those_found_number_by_number(
+    written: list[tuple[str, int, int, int]], others: list[str]
+) -> None:
+    documents = {(f"{prefix}{number:0{width}d}", version) for prefix, number, width, version in written}
+    documents |= {(one, 1) for one in others}
+    engine = create_engine("sqlite://")
+    t.document.create(engine)
+    with engine.begin() as connection:
+        for key, version in sorted(documents):
+            connection.execute(
+                t.document.insert().values(
+                    document_id=f"{key} {version}", doc_type="bill", key=key, version=version,
+                    business_date="9999-01-01",
+                )
+            )  # fmt: skip
+        assert own_gaps(connection, "bill") == gaps_in(key for key, _ in documents)
+    engine.dispose()
+
+
+def test_what_waits_is_counted_and_valued_whatever_became_of_its_batch(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = world.nodes["S1"]
+    for minute, (number, item) in enumerate([("S1-1", "I1"), ("S1-2", "I9"), ("S1-3", "I1")]):
+        monkeypatch.setenv("CLIENTSYNC_NOW", f"2026-11-27T10:0{minute}:00+00:00")
+        world.bill("S1", number, item, net=1000 * (minute + 1))
+    first, second = "2026-11-27T10:00:00.000+00:00", "2026-11-27T10:01:00.000+00:00"
+    assert unanswered(store) == Unanswered(3, first, 6720)
+    world.sync("S1")
+    assert unanswered(store) == Unanswered(3, first, 6720)
+    world.rounds(2)
+    assert {one["key"]: one["status"] for one in sent(store)} == {
+        "S1-1": "PROCESSED", "S1-2": "ERROR", "S1-3": "PROCESSED"
+    }  # fmt: skip
+    assert unanswered(store) == Unanswered(1, second, 2240)
+    monkeypatch.setenv("CLIENTSYNC_NOW", "2026-11-27T10:05:00+00:00")
+    world.bill("S1", "S1-4", net=100)
+    assert unanswered(store) == Unanswered(2, second, 2352)
+    world.item("I9")
+    world.rounds(3)
+    assert unanswered(store) == Unanswered(0, "", 0)
+    assert {one["status"] for one in sent(store)} == {"PROCESSED"}
