@@ -32,7 +32,6 @@ from sqlalchemy import (
     Text,
     any_,
     bindparam,
-    cast,
     create_engine,
     event,
     func,
@@ -364,6 +363,16 @@ def insert_rows(
     execute_many(connection, statement, names, rows)
 
 
+def find_by_keys(connection: Connection) -> None:
+    """Let PostgreSQL use indexes wherever it can until the end of the transaction; nothing on SQLite.
+
+    It keeps the plan by which it checks a foreign key for as long as the connection lives. Made while the other table
+    was empty, that plan reads all of it for every row: 20,000 bills took 35 s instead of 2.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+
+
 def among(
     connection: Connection, column: ColumnElement[Any], values: Collection[str] | Collection[int]
 ) -> ColumnElement[bool]:
@@ -374,20 +383,9 @@ def among(
     """
     wanted = sorted(values)
     if connection.dialect.name == "postgresql":
-        return column == any_(cast(literal(_array(wanted), Text), ARRAY(column.type)))
+        return column == any_(literal(wanted, ARRAY(column.type)))
     listed = func.json_each(json.dumps(wanted)).table_valued("value")
     return column.in_(select(listed.c.value))
-
-
-def _array(values: Sequence[Any]) -> str:
-    """Return an array as PostgreSQL writes it; the driver's own way looks at every text with a pattern.
-
-    Source: PostgreSQL documentation, "Array Input and Output Syntax".
-    """
-    quoted = '","'.join(map(str, values))
-    if "\\" in quoted or quoted.count('"') > 2 * max(len(values) - 1, 0):
-        quoted = '","'.join(str(one).replace("\\", r"\\").replace('"', r"\"") for one in values)
-    return f'{{"{quoted}"}}' if values else "{}"
 
 
 def upgrade(target: Engine | str, tables: Iterable[TableSpec] | None = None) -> None:

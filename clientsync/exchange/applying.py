@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from itertools import groupby, repeat
+from itertools import chain, groupby, repeat
 from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
 
-from clientsync.database import among, insert_rows
+from clientsync.database import among, find_by_keys, insert_rows
 from clientsync.errors import IntegrityBroken, InvalidInput, StatementRefused, WarehouseError
 from clientsync.exchange import tables as t
 from clientsync.exchange.catalogue import DocType, DocumentRefused, Key
@@ -91,15 +91,42 @@ def applied_at_once(
     """
     known = _known(node, connection, peer, documents, before, is_quick=True)
     seen = set(known.versions)
+    if not _are_all_new(node, documents, known) and not _can_take_effect(node, documents, known):
+        return False
+    _give_effect(node, connection, documents)
+    _mark(connection, peer, documents, moment(), places)
+    _note_versions(connection, peer, documents, seen)
+    return True
+
+
+def _are_all_new(node: Node, documents: Sequence[Document], known: Known) -> bool:
+    """Whether no document can meet a rule: each is the first of an object of its own, and all that it needs is there.
+
+    Most batches are like that, and it is told of all documents together; the rules say the same one by one.
+    """
+    kinds = [node.catalogue.get(name) for name in {one.doc_type for one in documents}]
+    if any(kind is None or kind.owner == node.kind for kind in kinds) or known.marks or known.impossible:
+        return False
+    objects = [one.aggregate for one in documents]
+    needed = set(chain.from_iterable(one.deps for one in documents))
+    return (
+        len(set(objects)) == len(objects)
+        and known.versions.keys().isdisjoint(objects)
+        and known.others.keys().isdisjoint(objects)
+        and not any(known.before.values())
+        and min((one.version for one in documents), default=1) > 0
+        and needed <= known.versions.keys() | known.own | known.removed
+    )
+
+
+def _can_take_effect(node: Node, documents: Sequence[Document], known: Known) -> bool:
+    """Whether no document meets a rule after those before it took effect, which is noted among what is known."""
     rules = _rules()
     for one in documents:
         for rule in rules:
             if rule(node, one, known, _NOTHING_HELD) is not None:
                 return False
         _note_effect(known, one)
-    _give_effect(node, connection, documents)
-    _mark(connection, peer, documents, moment(), places)
-    _note_versions(connection, peer, documents, seen)
     return True
 
 
@@ -179,6 +206,7 @@ def _apply_peer(node: Node, lease: Lease, peer: str) -> Counter[str]:
 
 def _whole(node: Node, lease: Lease, peer: str, epoch: int, seq: int, held: dict[Key, str]) -> list[Verdict]:
     with node.writing("apply", lease) as connection:
+        find_by_keys(connection)
         read = _read(connection, peer, epoch, seq)
         known = _known_of(node, connection, peer, read)
         verdicts = [_judged(node, row, document, known, held) for row, document in read]
@@ -197,6 +225,7 @@ def _one_by_one(
 ) -> list[Verdict]:
     verdicts = []
     with node.writing("apply", lease) as connection:
+        find_by_keys(connection)
         read = _read(connection, peer, epoch, seq)
         known = _known_of(node, connection, peer, read)
         for row, document in read:
@@ -294,15 +323,22 @@ def _known(
                     t.aggregate.c.doc_type == doc_type, among(connection, t.aggregate.c.key, gone)
                 )
                 known.removed |= {(doc_type, key) for key in connection.execute(written).scalars()}
-    looked_for = [one for one in documents if not is_quick or _may_be_marked(node, one, known)]
+    looked_for = _perhaps_marked(node, documents, known) if is_quick else documents
     known.marks.update(_marks(connection, peer, looked_for))
     return known
 
 
-def _may_be_marked(node: Node, one: Document, known: Known) -> bool:
-    kind = node.catalogue.get(one.doc_type)
-    is_seen = one.aggregate in known.versions or one.aggregate in known.others
-    return is_seen or kind is None or kind.owner == node.kind
+def _perhaps_marked(node: Node, documents: Sequence[Document], known: Known) -> list[Document]:
+    """Return the documents of objects that were seen, and of types whose documents are refused and may be left out."""
+    kinds = {name: node.catalogue.get(name) for name in {one.doc_type for one in documents}}
+    refused = {name for name, kind in kinds.items() if kind is None or kind.owner == node.kind}
+    if not (refused or known.versions or known.others):
+        return []
+    return [
+        one
+        for one in documents
+        if one.doc_type in refused or one.aggregate in known.versions or one.aggregate in known.others
+    ]
 
 
 def _marks(connection: Connection, peer: str, documents: Collection[Document]) -> dict[str, tuple[str, bool]]:

@@ -7,9 +7,10 @@ and sent; nothing is written out again to be verified.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
@@ -18,7 +19,8 @@ import orjson
 from clientsync.errors import InvalidInput
 
 OPS = ("upsert", "delete", "void")
-_NO_FIELDS = "a document of the batch does not have the fields of a document"
+_WIDTH = 12
+"""Fields of a document in a batch."""
 
 
 def canonical(value: Any) -> str:
@@ -186,25 +188,38 @@ class Document(NamedTuple):
         ]
 
 
-def from_sent(values: Any) -> Document:
-    """Return a document out of a batch.
+def from_sent(rows: Any) -> list[Document]:
+    """Return the documents out of a batch; looked at field by field over all of them, because batches are large.
 
     Raises:
-        ValueError: the fields are not those of ``as_sent``, or the body is not what its digest says.
+        ValueError: the fields are not those of ``as_sent``, or a body is not what its digest says.
     """
     try:
-        (ident, event, kind, schema, op, key, version, day, deps, control, sha, text) = values
-        needs = tuple([(name, one) for name, one in deps])
-        control = Control(*control)
+        columns = list(zip(*rows, strict=True)) or [()] * _WIDTH
+        ids, events, kinds, schemas, ops, keys, versions, days, deps, controls, shas, texts = columns
+        needs = [tuple(map(tuple, each)) for each in deps]
+        figures = [Control(*each) for each in controls]
+        named = list(chain.from_iterable(needs))
+        is_sound = (
+            _are(str, ids, events, kinds, ops, keys, days, shas, texts, chain.from_iterable(named))
+            and _are(int, schemas, versions, chain.from_iterable(figures))
+            and set(map(len, named)) <= {2}
+        )
     except (TypeError, ValueError):
-        raise ValueError(_NO_FIELDS) from None
-    texts = {type(one) for one in (ident, event, kind, op, key, day, sha, text)}
-    texts.update(type(one) for each in needs for one in each)
-    if texts != {str} or {type(one) for one in (schema, version, *control)} != {int}:
-        raise ValueError(_NO_FIELDS)
-    found = Document(ident, event, kind, schema, op, key, version, day, text, sha, needs, control)
-    if digest(found.text) != found.sha256:
-        raise ValueError(f"document {found.document_id} is not what its digest says")
-    if found.op not in OPS:
-        raise ValueError(f"document {found.document_id} has the unknown operation {found.op[:20]!r}")
-    return found
+        is_sound = False
+    if not is_sound:
+        raise ValueError("a document of the batch does not have the fields of a document")
+    for ident, sha, text in zip(ids, shas, texts, strict=True):
+        if digest(text) != sha:
+            raise ValueError(f"document {ident} is not what its digest says")
+    for ident, op in zip(ids, ops, strict=True):
+        if op not in OPS:
+            raise ValueError(f"document {ident} has the unknown operation {op[:20]!r}")
+    return list(
+        map(Document, ids, events, kinds, schemas, ops, keys, versions, days, texts, shas, needs, figures)
+    )
+
+
+def _are(kind: type, *columns: Iterable[Any]) -> bool:
+    """Whether all values of all columns are of a type, and of none that is derived from it."""
+    return set(map(type, chain.from_iterable(columns))) <= {kind}

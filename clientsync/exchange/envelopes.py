@@ -288,6 +288,6 @@ def _unpacked(batch: Batch, header: Mapping[str, Any], body: bytes) -> list[Docu
     if len(raw) != limit or unpacker.unconsumed_tail:
         raise EnvelopeBroken("SIZE", f"batch {batch.seq} unpacks to another size than it says")
     try:
-        return [from_sent(one) for one in read_json(raw)]
+        return from_sent(read_json(raw))
     except (ValueError, TypeError) as error:
         raise EnvelopeBroken("FORM", f"batch {batch.seq}: {error}") from None

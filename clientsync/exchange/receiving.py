@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, insert, select, update
 
-from clientsync.database import insert_rows
+from clientsync.database import find_by_keys, insert_rows
 from clientsync.exchange import tables as t
 from clientsync.exchange.applying import OPEN, REFUSALS, applied_at_once, why
 from clientsync.exchange.envelopes import Batch, EnvelopeBroken, Opened, opened
@@ -274,6 +274,7 @@ def _take_applied(node: Node, lease: Lease, stream: _Stream, ready: Sequence[_Re
     places = [(batch.epoch, batch.seq, idx) for batch, found in ready for idx in range(len(found.documents))]
     try:
         with node.writing("take", lease) as connection:
+            find_by_keys(connection)
             if not applied_at_once(node, connection, stream.sender, documents, before, places):
                 raise _NotAtOnce
             _keep(connection, ready, at)
