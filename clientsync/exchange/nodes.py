@@ -10,19 +10,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, insert, inspect, select, update
 
 from clientsync.clock import now
 from clientsync.crash import crash_point
-from clientsync.database import reading, writing
+from clientsync.database import reading, typed_errors, writing
 from clientsync.errors import AlreadyRunning, InvalidInput, LeaseLost
 from clientsync.exchange import tables as t
 from clientsync.exchange.catalogue import HEAD_OFFICE, Catalogue
 from clientsync.exchange.columns import add_missing_columns, fill_marks
-from clientsync.exchange.documents import canonical
+from clientsync.exchange.documents import canonical, digest
 from clientsync.exchange.envelopes import Signer
 
 LEASE_SECONDS = 600
@@ -121,14 +122,14 @@ def prepare(
         InvalidInput: the database belongs to another node already.
     """
     with writing(engine) as connection:
-        t.NODE.create_all(connection)
-        if "sync_applied.doc_type" in add_missing_columns(connection, t.NODE):
-            fill_marks(connection)
+        _make_tables(connection)
         there = connection.execute(select(t.node.c.node_id)).scalars().all()
         if there and there != [node_id]:
             raise InvalidInput(f"This database belongs to node {there[0]}, not to {node_id}.")
         if not there:
-            connection.execute(insert(t.node).values(node_id=node_id, incarnation=str(uuid4())))
+            connection.execute(
+                insert(t.node).values(node_id=node_id, incarnation=str(uuid4()), tables=_fingerprint())
+            )
         known = set(peers_of(connection))
         for one, key in peers.items():
             if one in known:
@@ -143,6 +144,44 @@ def prepare(
                         peer=one, valid_from=valid_from, store_type=store_type, groups=canonical(list(groups))
                     )
                 )
+
+
+def bring_up_to_date(engine: Engine) -> bool:
+    """Give the tables of a node what they lack since this software came; return whether that was anything.
+
+    Nothing is done where no node was prepared. What the tables have is noted with the node, so that it is looked for
+    only once.
+
+    Raises:
+        WarehouseError: the database refuses it, as where the login may not change tables.
+    """
+    with typed_errors():
+        look = inspect(engine)
+        if not look.has_table(t.node.name):
+            return False
+        is_noted = any(column["name"] == t.node.c.tables.name for column in look.get_columns(t.node.name))
+    if is_noted:
+        with reading(engine) as connection:
+            if set(connection.execute(select(t.node.c.tables)).scalars()) <= {_fingerprint()}:
+                return False
+    with writing(engine) as connection:
+        _make_tables(connection)
+    return True
+
+
+def _make_tables(connection: Connection) -> None:
+    t.NODE.create_all(connection)
+    if "sync_applied.doc_type" in add_missing_columns(connection, t.NODE):
+        fill_marks(connection)
+    connection.execute(update(t.node).values(tables=_fingerprint()))
+
+
+@cache
+def _fingerprint() -> str:
+    """Return what stands for the columns and indexes of this software."""
+    columns = [f"{table.name}.{one.name}" for table in t.NODE.sorted_tables for one in table.columns]
+    indexes = [str(one.name) for table in t.NODE.sorted_tables for one in table.indexes]
+    return digest(canonical([*columns, *sorted(indexes)]))
 
 
 def take_lease(node: Node) -> Lease:

@@ -163,7 +163,7 @@ def _gather_written(
 ) -> None:
     """Gather documents as they were frozen; those of older software, or of an odd body, are frozen now."""
     for event in events:
-        if event.document_id:
+        if event.document_id and event.sha256 is not None:
             one = document_in(event[_FROZEN_FROM:])
             found.frozen.add(one.document_id)
             if not kind.route.is_fixed:

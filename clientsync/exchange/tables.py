@@ -72,7 +72,7 @@ def _number(name: str, default: int = 0) -> Column[int]:
 
 node = Table(
     "sync_node", NODE, _key("node_id"), _text("incarnation"), _number("next_ack", 1),
-    _text("lease_holder"), _number("fencing"), _text("lease_until"), _text("purged_until"),
+    _text("lease_holder"), _number("fencing"), _text("lease_until"), _text("purged_until"), _text("tables"),
 )  # fmt: skip
 peer = Table("sync_peer", NODE, _key("peer"), _text("public_key"), _text("readable", "{}"))
 site = Table("sync_site", NODE, _key("peer"), _key("valid_from"), _text("store_type"), _text("groups", "[]"))

@@ -12,7 +12,7 @@ from clientsync.database import open_engine
 from clientsync.errors import ConfigError
 from clientsync.exchange.envelopes import Signer
 from clientsync.exchange.mailbox import Mailbox, open_mailbox
-from clientsync.exchange.nodes import Node
+from clientsync.exchange.nodes import Node, bring_up_to_date
 from clientsync.exchange.operators import require
 from clientsync.registry import load_dotted
 from clientsync.secrets.references import resolve
@@ -53,12 +53,14 @@ def opened_node(right: str) -> Iterator[Node]:
         ConfigError: this machine is no node.
         MissingSecret: its key cannot be found where its reference says.
         NotAllowed: who runs this process lacks the right.
+        WarehouseError: its database cannot be reached, or its tables cannot be brought up to date.
     """
     configured = exchange_settings()
     signer = Signer(bytes.fromhex(resolve(configured.signing_key).get_secret_value()))
     engine = open_engine(configured.database_url)
     try:
         node = Node(engine, configured.node_id, load_dotted(configured.catalogue)(), signer)
+        bring_up_to_date(engine)
         require(engine, right)
         yield node
     finally:

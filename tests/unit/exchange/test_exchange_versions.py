@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect, text
 
-from clientsync.errors import ExchangeRefused
+from clientsync.database import open_engine
+from clientsync.errors import ExchangeRefused, WarehouseError
 from clientsync.exchange import receiving
 from clientsync.exchange import tables as t
 from clientsync.exchange.catalogue import HEAD_OFFICE
@@ -17,6 +18,7 @@ from clientsync.exchange.lists import received_totals
 from clientsync.exchange.loaded import loads_received
 from clientsync.exchange.loading import start
 from clientsync.exchange.mailbox import Mailbox
+from clientsync.exchange.nodes import bring_up_to_date
 from clientsync.exchange.series import Gap, gaps_received
 from connectors.retail import tables as retail
 from tests.support.exchange_world import World
@@ -142,6 +144,33 @@ def test_columns_that_came_later_are_added_to_tables_of_an_earlier_version(world
     world.rounds(3)
     assert {row["state"] for row in world.rows("S1", t.batch_out)} == {"PROCESSED"}
     assert {row["has_effect"] for row in world.rows("S1", t.applied)} == {1}
+
+
+def test_tables_of_an_earlier_version_are_brought_up_to_date_once_when_their_node_is_opened(
+    world: World,
+) -> None:
+    engine = world.nodes["S1"].engine
+    assert bring_up_to_date(engine) is False
+    with engine.begin() as connection:
+        for index in t.applied.indexes:
+            index.drop(connection)
+        for table, column in (("applied", "seq"), ("outbox", "document_id"), ("node", "tables")):
+            connection.execute(text(f"ALTER TABLE sync_{table} DROP COLUMN {column}"))
+    with pytest.raises(WarehouseError):
+        world.bill("S1", "S1-0")
+    assert bring_up_to_date(engine) is True
+    assert bring_up_to_date(engine) is False
+    world.item("I1")
+    world.bill("S1", "S1-1")
+    world.rounds(3)
+    assert {row["state"] for row in world.rows("S1", t.batch_out)} == {"PROCESSED"}
+
+
+def test_a_database_without_a_node_is_left_as_it_is(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'other.db'}")
+    assert bring_up_to_date(engine) is False
+    assert inspect(engine).get_table_names() == []
+    engine.dispose()
 
 
 def test_totals_of_documents_that_came_before_the_tables_were_brought_up_to_date_stay(
