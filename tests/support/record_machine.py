@@ -215,12 +215,12 @@ class Records(RuleBasedStateMachine):
         known = {one.link_id for one in links}
         for ext_id, field, was, value in overwritten:
             link = next(one for one in [*links, *self.links()] if getattr(one, side) == ext_id)
-            source = link.b if side == "a" else link.a
+            source, other = (link.b, "b") if side == "a" else (link.a, "a")
             # a pair that this very run made: both agreed on what the partner was made with
             agreed = {
                 one.values.get(field, "")
                 for one in made
-                if link.link_id not in known and (one.side, one.ext_id) == (side, source)
+                if link.link_id not in known and (one.side, one.ext_id) in ((side, source), (other, ext_id))
             }
             base = (link.base_a if side == "a" else link.base_b) or {}
             lost = {
