@@ -47,8 +47,7 @@ class Known:
     """What the receiver knows of the objects of one batch; it grows as documents are applied.
 
     ``marks`` holds by document its digest and whether it took effect, or was left out; ``removed`` the objects of this
-    node that are gone: what was written while they were there does not wait for them; ``impossible`` what is needed
-    under a name that nothing can have, because it holds the character NUL.
+    node that are gone: what was written while they were there does not wait for them.
     """
 
     marks: dict[str, tuple[str, bool]] = field(default_factory=dict)
@@ -57,7 +56,6 @@ class Known:
     removed: set[Key] = field(default_factory=set)
     before: dict[str, int] = field(default_factory=dict)
     others: dict[Key, str] = field(default_factory=dict)
-    impossible: set[Key] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ def applied_at_once(
     if not _are_all_new(node, documents, known) and not _can_take_effect(node, documents, known):
         return False
     _give_effect(node, connection, documents)
-    _mark(connection, peer, documents, moment(), places)
+    mark(connection, peer, documents, moment(), places=places)
     _note_versions(connection, peer, documents, seen)
     return True
 
@@ -104,8 +102,7 @@ def _are_all_new(node: Node, documents: Sequence[Document], known: Known) -> boo
 
     Most batches are like that, and it is told of all documents together; the rules say the same one by one.
     """
-    kinds = [node.catalogue.get(name) for name in {one.doc_type for one in documents}]
-    if any(kind is None or kind.owner == node.kind for kind in kinds) or known.marks or known.impossible:
+    if known.marks or _refused_types(node, documents):
         return False
     objects = [one.aggregate for one in documents]
     needed = set(chain.from_iterable(one.deps for one in documents))
@@ -300,10 +297,8 @@ def _known(
     for one in documents:
         wanted[one.doc_type].add(one.key)
         for doc_type, key in one.deps:
-            wanted[doc_type].add(key)
-    known.impossible = {(name, key) for name, keys in wanted.items() for key in keys if "\0" in key}
-    for doc_type, key in known.impossible:
-        wanted[doc_type].discard(key)
+            if "\0" not in key:  # nothing can have it
+                wanted[doc_type].add(key)
     for doc_type, keys in sorted(wanted.items()):
         for row in connection.execute(
             select(t.seen.c.origin, t.seen.c.key, t.seen.c.version).where(
@@ -330,8 +325,7 @@ def _known(
 
 def _perhaps_marked(node: Node, documents: Sequence[Document], known: Known) -> list[Document]:
     """Return the documents of objects that were seen, and of types whose documents are refused and may be left out."""
-    kinds = {name: node.catalogue.get(name) for name in {one.doc_type for one in documents}}
-    refused = {name for name, kind in kinds.items() if kind is None or kind.owner == node.kind}
+    refused = _refused_types(node, documents)
     if not (refused or known.versions or known.others):
         return []
     return [
@@ -339,6 +333,12 @@ def _perhaps_marked(node: Node, documents: Sequence[Document], known: Known) -> 
         for one in documents
         if one.doc_type in refused or one.aggregate in known.versions or one.aggregate in known.others
     ]
+
+
+def _refused_types(node: Node, documents: Sequence[Document]) -> set[str]:
+    """Return the types of documents that are not taken from a sender: unknown ones, and those that are written here."""
+    kinds = {name: node.catalogue.get(name) for name in {one.doc_type for one in documents}}
+    return {name for name, kind in kinds.items() if kind is None or kind.owner == node.kind}
 
 
 def _marks(connection: Connection, peer: str, documents: Collection[Document]) -> dict[str, tuple[str, bool]]:
@@ -407,7 +407,7 @@ def _is_unfit(node: Node, one: Document, known: Known, _: Mapping[Key, str]) -> 
         return "QUARANTINED", "NOT_OWNER", f"{one.doc_type} is written here, not at the sender", ""
     if one.aggregate in known.others:
         return "QUARANTINED", "OTHER_OWNER", f"it belongs to {known.others[one.aggregate]}", ""
-    odd = next((one for one in one.deps if one in known.impossible), None) if known.impossible else None
+    odd = [doc_type for doc_type, key in one.deps if "\0" in key]
     if odd:
         return "QUARANTINED", "INVALID", f"the name of the {odd[0]} that it needs holds the character NUL", ""
     return None
@@ -480,21 +480,18 @@ def _settle(connection: Connection, peer: str, verdicts: Sequence[Verdict]) -> N
 
 
 def mark(
-    connection: Connection, peer: str, documents: Iterable[Document], at: str, *, has_effect: bool = True
-) -> None:
-    """Mark documents of the inbox as had, for good; those that were left out add nothing to the totals of their day."""
-    _mark(connection, peer, documents, at, repeat(_IN_INBOX), has_effect=has_effect)
-
-
-def _mark(
     connection: Connection,
     peer: str,
     documents: Iterable[Document],
     at: str,
-    places: Iterable[Place],
     *,
+    places: Iterable[Place] | None = None,
     has_effect: bool = True,
 ) -> None:
+    """Mark documents as had, for good; those that were left out add nothing to the totals of their day.
+
+    ``places`` says where each came that never lay in the inbox; None for those that have a row there.
+    """
     insert_rows(
         connection,
         t.applied,
@@ -517,7 +514,7 @@ def _mark(
                 one.op,
                 *place,
             )
-            for one, place in zip(documents, places, strict=False)
+            for one, place in zip(documents, places or repeat(_IN_INBOX), strict=False)
         ],
     )  # fmt: skip
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, literal, select, union_all
 
 from clientsync.database import among
 from clientsync.exchange import tables as t
-from clientsync.exchange.documents import document_id
+from clientsync.exchange.documents import document_id, withdrawal_id
 
 _FIELDS = ("epoch", "seq", "idx", "document_id", "doc_type", "key", "version", "op", "business_date")
 _VERSIONS_SHOWN = 200
@@ -27,21 +27,26 @@ def arrivals(batches: ColumnElement[bool]) -> Select[Any]:
         t.batch_in.c.seq == t.applied.c.seq,
     )
     both = union_all(
-        _waited().join(t.batch_in, t.of_one_batch(t.batch_in, t.inbox)).where(batches),
+        waited().join(t.batch_in, t.of_one_batch(t.batch_in, t.inbox)).where(batches),
         _at_once().join(t.batch_in, marked).where(batches),
     )
     return select(both.subquery("arrivals"))
 
 
-def arrivals_of(connection: Connection, key: str) -> list[Any]:
+def arrivals_of(connection: Connection, key: str, known: Iterable[Any]) -> list[Any]:
     """Return the rows of ``arrivals`` of the objects with a key, in the order in which they came.
 
-    Marks are found by the ids of the versions that are known of an object, so that no index over their keys is needed.
+    Marks are found by the ids of the versions in ``known``, what ``known_of`` returns, so that no index over their keys
+    is needed.
     """
-    rows = list(connection.execute(_waited().where(t.inbox.c.key == key)))
-    for seen in known_of(connection, key):
+    rows = list(connection.execute(waited().where(t.inbox.c.key == key)))
+    for seen in known:
         versions = range(max(seen.version - _VERSIONS_SHOWN, 0) + 1, seen.version + 1)
-        ids = [document_id(seen.origin, seen.doc_type, key, version) for version in versions]
+        ids = [
+            ident_of(seen.origin, seen.doc_type, key, version)
+            for version in versions
+            for ident_of in (document_id, withdrawal_id)
+        ]
         rows += connection.execute(
             _at_once().where(
                 t.applied.c.origin == seen.origin, among(connection, t.applied.c.document_id, ids)
@@ -57,7 +62,8 @@ def known_of(connection: Connection, key: str) -> Sequence[Any]:
     ).all()
 
 
-def _waited() -> Select[Any]:
+def waited() -> Select[Any]:
+    """Return the select of the documents of the inbox, with the columns of ``arrivals``."""
     said = ("state", "code", "reason", "blocked_by", "received_at", "settled_at")
     return select(t.inbox.c.peer, *(t.inbox.c[name] for name in (*_FIELDS, *said)))
 

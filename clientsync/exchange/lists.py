@@ -9,22 +9,23 @@ from sqlalchemy import Connection, Select, and_, func, select, tuple_
 
 from clientsync.database import reading
 from clientsync.exchange import tables as t
-from clientsync.exchange.arrivals import arrivals
+from clientsync.exchange.arrivals import arrivals, waited
 from clientsync.exchange.documents import read_json
 from clientsync.exchange.nodes import Node
 from clientsync.exchange.sending import PARTIAL, UNANSWERED, is_processed, waits_for_answer
 
+_IN_BATCHES = t.batch_out.join(t.batch_item, t.of_one_batch(t.batch_out, t.batch_item)).join(
+    t.document, t.document.c.document_id == t.batch_item.c.document_id
+)
+"""Batches that were sent, with their documents."""
 _SHOWN = {"PACKED": "WAITING", "RECEIVED": "UPLOADED", "PARTIAL": "ERROR", "REJECTED": "ERROR"}
 
 
 def sent(node: Node, *, limit: int = 200) -> list[dict[str, Any]]:
     """Return documents that were sent, the newest first: object, receiver, batch, UPLOADED, PROCESSED or ERROR."""
-    joined = t.batch_item.join(t.batch_out, t.of_one_batch(t.batch_out, t.batch_item)).join(
-        t.document, t.document.c.document_id == t.batch_item.c.document_id
-    )
     statement = (
         select(t.batch_out, t.batch_item.c.idx, t.batch_item.c.answer, t.batch_item.c.reason, t.document)
-        .select_from(joined)
+        .select_from(_IN_BATCHES)
         .order_by(t.batch_out.c.packed_at.desc(), t.batch_out.c.seq.desc(), t.batch_item.c.idx.desc())
         .limit(limit)
     )
@@ -48,11 +49,15 @@ def sent(node: Node, *, limit: int = 200) -> list[dict[str, Any]]:
 
 
 def received(node: Node, *, states: tuple[str, ...] = (), limit: int = 200) -> list[dict[str, Any]]:
-    """Return documents that came in, the newest first, with their state and what holds them."""
-    newest = t.batch_in.c.n > 0
+    """Return documents that came in, the newest first, with their state and what holds them.
+
+    With ``states`` only those in one of them; what is held lies in the inbox, and no mark is looked at for it.
+    """
     if not states:
-        newest = tuple_(t.batch_in.c.peer, t.batch_in.c.epoch, t.batch_in.c.seq).in_(_newest_batches(limit))
-    came = arrivals(newest)
+        place = tuple_(t.batch_in.c.peer, t.batch_in.c.epoch, t.batch_in.c.seq)
+        came = arrivals(place.in_(_newest_batches(limit)))
+    else:
+        came = arrivals(t.batch_in.c.n > 0) if "APPLIED" in states else waited()
     column = came.selected_columns
     if states:
         came = came.where(column.state.in_(states))
@@ -122,11 +127,14 @@ def unanswered(node: Node) -> Unanswered:
                 t.batch_out.c.state.in_(UNANSWERED)
             )
         ).all()
-        held, since, value = _in_batches(connection, min((one.packed_at for one in batches), default=""))
+        held, held_value = _held(connection)
+        moments = [one for _, one in new]
+        if batches:
+            moments.append(_written_first(connection, min(one.packed_at for one in batches)))
     whole = [one for one in batches if one.state != PARTIAL]
     number = sum(int(one[0]) for one in new) + held + sum(one.n for one in whole)
-    value += int(waiting or 0) + sum(_value(one.header) for one in whole)
-    return Unanswered(number, min([str(one) for _, one in new if one] + since, default=""), value)
+    value = int(waiting or 0) + held_value + sum(_value(one.header) for one in whole)
+    return Unanswered(number, min((str(one) for one in moments if one), default=""), value)
 
 
 def _value(header: str) -> int:
@@ -134,30 +142,29 @@ def _value(header: str) -> int:
     return sum(int(net) + int(tax) for _, _, net, tax, _ in read_json(header)["control"].values())
 
 
-def _in_batches(connection: Connection, oldest: str) -> tuple[int, list[str], int]:
-    """Return of unanswered batches how many documents are held, when the oldest was written, and the paise of the held.
-
-    The oldest document is looked for among those that were packed first.
-    """
-    joined = t.batch_out.join(t.batch_item, t.of_one_batch(t.batch_out, t.batch_item)).join(
-        t.document, t.document.c.document_id == t.batch_item.c.document_id
-    )
+def _written_first(connection: Connection, packed_at: str) -> str | None:
+    """Return when the oldest of the unanswered documents was written that were packed at a moment."""
     written = and_(
         t.outbox.c.doc_type == t.document.c.doc_type,
         t.outbox.c.key == t.document.c.key,
         t.outbox.c.version == t.document.c.version,
     )
-    first = connection.execute(
+    first: str | None = connection.execute(
         select(func.min(func.coalesce(t.outbox.c.occurred_at, t.document.c.created_at)))
-        .select_from(joined.outerjoin(t.outbox, written))
-        .where(t.batch_out.c.packed_at == oldest, waits_for_answer())
+        .select_from(_IN_BATCHES.outerjoin(t.outbox, written))
+        .where(t.batch_out.c.packed_at == packed_at, waits_for_answer())
     ).scalar_one()
-    held = connection.execute(
+    return first
+
+
+def _held(connection: Connection) -> tuple[int, int]:
+    """Return how many documents of partly processed batches are held, and their paise with tax."""
+    number, value = connection.execute(
         select(func.count(), func.sum(t.document.c.net + t.document.c.tax))
-        .select_from(joined)
+        .select_from(_IN_BATCHES)
         .where(t.batch_out.c.state == PARTIAL, waits_for_answer())
     ).one()
-    return int(held[0]), [str(first)] if first else [], int(held[1] or 0)
+    return int(number), int(value or 0)
 
 
 def audit(node: Node, *, limit: int = 200) -> list[dict[str, Any]]:

@@ -52,9 +52,9 @@ def trace(node: Node, mailbox: Mailbox | None, key: str) -> list[Step]:
             ).all()
             for one in documents
         }
-        arrived = arrivals_of(connection, key)
         purged_until = str(connection.execute(select(t.node.c.purged_until)).scalar_one())
         had = known_of(connection, key)
+        arrived = arrivals_of(connection, key, had)
     told = {(one.doc_type, one.version) for one in events}
     written = [(one.doc_type, one.version, one.occurred_at) for one in events]
     written += [

@@ -186,6 +186,13 @@ def test_a_promotion_that_is_withdrawn_from_a_store_is_taken_away_there_and_may_
     assert where(world) == ["S1"]
 
 
+def test_the_trace_of_a_store_tells_of_what_was_withdrawn_there(world: World) -> None:
+    promote(world, "S1", "S2")
+    promote(world, "S2")
+    said = [step.words for step in trace(world.nodes["S1"], world.mailbox, "P1")]
+    assert [words.split(", ")[1].split()[:2] for words in said] == [["version", "1"], ["version", "2"]]
+
+
 def test_a_store_without_a_promotion_is_told_so_once_only(world: World) -> None:
     for sites in (("S1", "S2"), ("S2",), ("S2",), ("S2",)):
         promote(world, *sites)

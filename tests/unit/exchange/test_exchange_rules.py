@@ -17,6 +17,8 @@ OFFICE = Node(create_engine("sqlite://"), HEAD_OFFICE, catalogue(), Signer.new()
 TYPES = st.sampled_from(["bill", "customer", "item", "unheard of"])
 OBJECTS = st.tuples(TYPES, st.sampled_from(["1", "2", "3"]))
 
+NEEDED = OBJECTS | st.just(("item", "4\0"))
+
 
 @st.composite
 def batches(draw: st.DrawFn) -> tuple[list[Document], Known]:
@@ -25,7 +27,7 @@ def batches(draw: st.DrawFn) -> tuple[list[Document], Known]:
         Document(f"D{place}", "", kind, 1, "upsert", key, draw(st.integers(0, 2)), "", "{}", "", tuple(needs))
         for place, (kind, key, needs) in enumerate(
             draw(
-                st.lists(st.tuples(TYPES, st.sampled_from("1234"), st.lists(OBJECTS, max_size=2)), max_size=4)
+                st.lists(st.tuples(TYPES, st.sampled_from("1234"), st.lists(NEEDED, max_size=2)), max_size=4)
             )
         )
     ]
@@ -36,7 +38,6 @@ def batches(draw: st.DrawFn) -> tuple[list[Document], Known]:
         removed=draw(st.sets(OBJECTS, max_size=1)),
         before={one.document_id: draw(st.sampled_from([0, 0, 0, 1])) for one in documents},
         others=draw(st.dictionaries(OBJECTS, st.just("S9"), max_size=1)),
-        impossible=draw(st.sets(OBJECTS, max_size=1)) if draw(st.booleans()) else set(),
     )
     return documents, known
 
