@@ -33,14 +33,15 @@ def gaps_in(numbers: Iterable[str]) -> list[Gap]:
     """Return what is missing between the lowest and the highest number of each series.
 
     A series is what stands before the digits at the end; numbers without such digits belong to none. Leading zeros are
-    kept: ``A-008`` and ``A-010`` lack ``A-009``.
+    kept: ``A-008`` and ``A-010`` lack ``A-009``; of a number that is written in two widths the narrower counts.
     """
     series: dict[str, dict[int, int]] = defaultdict(dict)
     for one in numbers:
         prefix = one.rstrip(_DIGITS)
         digits = one[len(prefix) :]
         if digits:
-            series[prefix][int(digits)] = len(digits)
+            there, number = series[prefix], int(digits)
+            there[number] = min(len(digits), there.get(number, len(digits)))
     gaps = []
     for prefix, there in sorted(series.items()):
         ordered = sorted(there)
