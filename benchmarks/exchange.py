@@ -145,10 +145,15 @@ def _side_by_side(
     return replicated, whole
 
 
+def _committing(url: str) -> Engine:
+    """Return an engine whose statements each commit by themselves."""
+    return create_engine(open_engine(url).url, isolation_level="AUTOCOMMIT")
+
+
 def _settle(urls: dict[str, str]) -> None:
     """Do what autovacuum does in its own time; it is off, so that it meets neither of the two by chance."""
     for url in urls.values():
-        engine = create_engine(open_engine(url).url, isolation_level="AUTOCOMMIT")
+        engine = _committing(url)
         with engine.connect() as connection:
             connection.execute(text("VACUUM ANALYZE"))
             connection.execute(text("CHECKPOINT"))
@@ -300,8 +305,8 @@ def _sell_by_the_row(urls: dict[str, str]) -> None:
 
 def _replicated(urls: dict[str, str]) -> float:
     """Return the seconds that logical replication takes for the bills and their lines, to the last row."""
-    store = create_engine(open_engine(urls["store"]).url, isolation_level="AUTOCOMMIT")
-    target = create_engine(open_engine(urls["replica"]).url, isolation_level="AUTOCOMMIT")
+    store = _committing(urls["store"])
+    target = _committing(urls["replica"])
     connection_text = urls["store"].replace("postgresql+psycopg://", "postgresql://")
     with store.connect() as there, target.connect() as here:
         for connection in (there, here):

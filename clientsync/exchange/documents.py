@@ -19,8 +19,6 @@ import orjson
 from clientsync.errors import InvalidInput
 
 OPS = ("upsert", "delete", "void")
-_WIDTH = 12
-"""Fields of a document in a batch."""
 
 
 def canonical(value: Any) -> str:
@@ -194,9 +192,12 @@ def from_sent(rows: Any) -> list[Document]:
     Raises:
         ValueError: the fields are not those of ``as_sent``, or a body is not what its digest says.
     """
+    if rows == []:
+        return []
     try:
-        columns = list(zip(*rows, strict=True)) or [()] * _WIDTH
-        ids, events, kinds, schemas, ops, keys, versions, days, deps, controls, shas, texts = columns
+        ids, events, kinds, schemas, ops, keys, versions, days, deps, controls, shas, texts = zip(
+            *rows, strict=True
+        )
         needs = [tuple(map(tuple, each)) for each in deps]
         figures = [Control(*each) for each in controls]
         named = list(chain.from_iterable(needs))

@@ -22,15 +22,8 @@ from clientsync.exchange.catalogue import HEAD_OFFICE, DocType
 from clientsync.exchange.documents import Document, canonical_of_exact, digest, read_json
 from clientsync.exchange.envelopes import Body, body_of, chunks
 from clientsync.exchange.nodes import Lease, Node, moment, peers_of
-from clientsync.exchange.packing import (
-    carry_nothing,
-    documents_of,
-    events_of,
-    number_batches,
-    readable_by,
-    sites_on,
-    store,
-)
+from clientsync.exchange.numbering import carry_nothing, number_batches
+from clientsync.exchange.packing import documents_of, events_of, readable_by, sites_on, store
 from clientsync.exchange.stored import document_of
 
 PAGE = 500

@@ -8,12 +8,11 @@ needed comes first and an object keeps its order.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, exists, select, update
 
 from clientsync.database import among, insert_rows
 from clientsync.errors import InvalidInput
@@ -30,9 +29,10 @@ from clientsync.exchange.documents import (
     refuse_nul,
     withdrawal_id,
 )
-from clientsync.exchange.envelopes import Batch, Body, body_of, chunks, sealed
+from clientsync.exchange.envelopes import Body, body_of, chunks
 from clientsync.exchange.freezing import NO_FORM, frozen
 from clientsync.exchange.nodes import Lease, Node, moment, note_error
+from clientsync.exchange.numbering import number_batches
 from clientsync.exchange.stored import DOCUMENT_FIELDS, document_in, document_of, values_of
 
 EVENTS_AT_ONCE = 2_500
@@ -70,7 +70,7 @@ def _pack(node: Node, lease: Lease, retries: bool, limit: int) -> tuple[int, int
         receivers = _route(node, connection, found)
         made = _with_withdrawals(node, connection, found.documents, receivers)
         store(connection, [one for one in made if one.document_id not in found.frozen], receivers)
-        _note_receivers(node, connection, found, receivers)
+        _note_receivers(connection, found, receivers)
         for one in made:
             for peer in receivers[one.document_id][0]:
                 streams[peer].append(one)
@@ -360,14 +360,11 @@ def store(
     )
 
 
-def _note_receivers(
-    node: Node, connection: Connection, gathered: Gathered, receivers: Mapping[str, _Receivers]
-) -> None:
+def _note_receivers(connection: Connection, gathered: Gathered, receivers: Mapping[str, _Receivers]) -> None:
     """Write down the receivers of frozen documents that are routed by what they say."""
     alike: dict[_Receivers, list[str]] = defaultdict(list)
-    for one in gathered.documents:
-        if one.document_id in gathered.frozen and not node.catalogue.known(one.doc_type).route.is_fixed:
-            alike[receivers[one.document_id]].append(one.document_id)
+    for ident in gathered.frozen & gathered.bodies.keys():
+        alike[receivers[ident]].append(ident)
     for (chosen, rule), ids in alike.items():
         connection.execute(
             update(t.document)
@@ -449,196 +446,3 @@ def _take_withheld(node: Node, connection: Connection, streams: dict[str, list[D
         if all(_can_read(readable[peer], one) for one in documents):
             streams[peer] += documents
             connection.execute(delete(t.withheld).where(t.withheld.c.peer == peer))
-
-
-def number_batches(
-    node: Node,
-    connection: Connection,
-    peer: str,
-    parts: Sequence[tuple[Sequence[Document], Body]],
-    more: Mapping[str, Any] | None = None,
-) -> None:
-    """Number and seal parts of a stream; they follow what was numbered before.
-
-    ``more`` holds further fields of the headers: the load that the batches belong to, and its manifest.
-    """
-    if not parts:
-        return
-    stream = connection.execute(
-        select(t.stream_out).where(t.stream_out.c.peer == peer).with_for_update()
-    ).one_or_none()
-    if stream is None:
-        connection.execute(insert(t.stream_out).values(peer=peer, epoch=1, next_seq=1, last_hash=""))
-    epoch, seq, last = (stream.epoch, stream.next_seq, stream.last_hash) if stream else (1, 1, "")
-    at = moment()
-    about = {"incarnation": node.incarnation(connection), "created_at": at, **(more or {})}
-    carried = [one for documents, _ in parts for one in documents]
-    before = iter(_carry(node, connection, peer, epoch, carried))
-    batches: list[Batch] = []
-    for documents, body in parts:
-        batch = sealed(
-            node.signer,
-            sender=node.node_id,
-            receiver=peer,
-            epoch=epoch,
-            seq=seq,
-            prev_hash=last,
-            documents=documents,
-            before=list(islice(before, len(documents))),
-            body=body,
-            about=about,
-        )
-        batches.append(batch)
-        seq, last = seq + 1, batch.hash
-    _keep(connection, batches, parts, at)
-    connection.execute(
-        update(t.stream_out).where(t.stream_out.c.peer == peer).values(next_seq=seq, last_hash=last)
-    )
-
-
-def _keep(
-    connection: Connection,
-    batches: Sequence[Batch],
-    parts: Sequence[tuple[Sequence[Document], Body]],
-    at: str,
-) -> None:
-    """Write down sealed batches, their bodies, and the place of each document in them."""
-    connection.execute(
-        upsert(connection)(t.body).on_conflict_do_nothing(),
-        [{"sha": one.body_sha, "bytes": body.stored} for one, (_, body) in zip(batches, parts, strict=True)],
-    )
-    connection.execute(
-        insert(t.batch_out),
-        [
-            {
-                "peer": one.receiver,
-                "epoch": one.epoch,
-                "seq": one.seq,
-                "prev_hash": one.prev_hash,
-                "hash": one.hash,
-                "header": one.header,
-                "signature": one.signature,
-                "body_sha": one.body_sha,
-                "n": len(documents),
-                "packed_at": at,
-            }
-            for one, (documents, _) in zip(batches, parts, strict=True)
-        ],
-    )
-    insert_rows(
-        connection,
-        t.batch_item,
-        ("peer", "epoch", "seq", "idx", "document_id"),
-        [
-            (batch.receiver, batch.epoch, batch.seq, idx, one.document_id)
-            for batch, (documents, _) in zip(batches, parts, strict=True)
-            for idx, one in enumerate(documents)
-        ],
-    )
-
-
-def _carry(
-    node: Node, connection: Connection, peer: str, epoch: int, documents: Sequence[Document]
-) -> list[int]:
-    """Return the versions that the stream carried last of the objects, and note those that it carries now.
-
-    Most objects that are never changed have one version only: its place in a batch says that it was carried.
-    """
-    keys_by_type: dict[str, set[str]] = defaultdict(set)
-    for one in documents:
-        if not _is_first(node, one):
-            keys_by_type[one.doc_type].add(one.key)
-    last: dict[tuple[str, str], int] = {}
-    for doc_type, keys in keys_by_type.items():
-        rows = connection.execute(
-            select(t.carried.c.key, t.carried.c.version).where(
-                t.carried.c.peer == peer,
-                t.carried.c.doc_type == doc_type,
-                among(connection, t.carried.c.key, keys),
-            )
-        )
-        last.update({(doc_type, row.key): row.version for row in rows})
-    there = set(last)
-    for doc_type, keys in keys_by_type.items():
-        unnoted = {key for key in keys if (doc_type, key) not in there}
-        if unnoted and node.catalogue.known(doc_type).is_snapshot:
-            last.update(_batched(connection, peer, epoch, doc_type, unnoted))
-    before = []
-    for one in documents:
-        before.append(0 if _is_first(node, one) else last.get(one.aggregate, 0))
-        last[one.aggregate] = one.version
-    insert_rows(
-        connection,
-        t.carried,
-        ("peer", "doc_type", "key", "version"),
-        [
-            (peer, doc_type, key, last[doc_type, key])
-            for doc_type, keys in sorted(keys_by_type.items())
-            for key in sorted(keys)
-            if (doc_type, key) not in there
-        ],
-    )
-    for doc_type, key in sorted(there):
-        connection.execute(
-            update(t.carried)
-            .where(t.carried.c.peer == peer, t.carried.c.doc_type == doc_type, t.carried.c.key == key)
-            .values(version=last[doc_type, key])
-        )
-    return before
-
-
-def _is_first(node: Node, one: Document) -> bool:
-    """Whether a document is the first of an object that is never changed and always goes the same way."""
-    kind = node.catalogue.get(one.doc_type)
-    return one.version == 1 and kind is not None and kind.is_snapshot and kind.route.is_fixed
-
-
-def _batched(
-    connection: Connection, peer: str, epoch: int, doc_type: str, keys: Set[str]
-) -> dict[tuple[str, str], int]:
-    """Return the newest versions of objects that lie in batches of the present epoch of a stream."""
-    rows = connection.execute(
-        select(t.document.c.key, func.max(t.document.c.version).label("version"))
-        .join(t.batch_item, t.batch_item.c.document_id == t.document.c.document_id)
-        .join(t.batch_out, t.of_one_batch(t.batch_out, t.batch_item))
-        .where(
-            t.document.c.doc_type == doc_type,
-            among(connection, t.document.c.key, keys),
-            t.batch_out.c.peer == peer,
-            t.batch_out.c.epoch == epoch,
-            t.batch_out.c.state != "REPLACED",
-        )
-        .group_by(t.document.c.key)
-    )
-    return {(doc_type, row.key): row.version for row in rows}
-
-
-def carry_nothing(
-    node: Node, connection: Connection, peer: str, doc_type: str, keys: Iterable[str], sent: Set[str]
-) -> None:
-    """Forget which versions of objects a stream carried: a peer whose database is new has none of them.
-
-    Args:
-        node: the sender.
-        connection: of the transaction that sends them again.
-        peer: the receiver.
-        doc_type: of the objects.
-        keys: of the objects.
-        sent: those of the keys that are sent again from their first version on.
-    """
-    wanted = set(keys)
-    connection.execute(
-        update(t.carried)
-        .where(
-            t.carried.c.peer == peer,
-            t.carried.c.doc_type == doc_type,
-            among(connection, t.carried.c.key, wanted),
-        )
-        .values(version=0)
-    )
-    kind = node.catalogue.known(doc_type)
-    if kind.is_snapshot and kind.route.is_fixed and wanted - sent:
-        connection.execute(
-            upsert(connection)(t.carried).on_conflict_do_nothing(),
-            [{"peer": peer, "doc_type": doc_type, "key": key, "version": 0} for key in sorted(wanted - sent)],
-        )

@@ -10,7 +10,8 @@ from clientsync.errors import InvalidInput
 from clientsync.exchange import tables as t
 from clientsync.exchange.envelopes import body_of
 from clientsync.exchange.nodes import Lease, Node, note_error
-from clientsync.exchange.packing import number_batches, readable_by
+from clientsync.exchange.numbering import number_batches
+from clientsync.exchange.packing import readable_by
 from clientsync.exchange.sending import set_back
 from clientsync.exchange.stored import document_of
 

@@ -19,7 +19,7 @@ from clientsync.exchange.envelopes import batch_of, body_of, chunks
 from clientsync.exchange.loading import begin_again
 from clientsync.exchange.mailbox import AT_ONCE, Answer, Mailbox, Position
 from clientsync.exchange.nodes import Lease, Node, moment, note_error, peers_of
-from clientsync.exchange.packing import number_batches
+from clientsync.exchange.numbering import number_batches
 from clientsync.exchange.stored import documents_by_id
 
 OPEN_STATES = ("UPLOADED", "RECEIVED", "PARTIAL", "REJECTED")
