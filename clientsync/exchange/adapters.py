@@ -40,7 +40,7 @@ class TableAdapter:
         column = self.table.c[self.key]
         for row in connection.execute(select(self.table).where(among(connection, column, keys))).mappings():
             found[str(row[self.key])] = dict(row) if self.lines is None else {**row, "lines": []}
-        for key, lines in self._lines(connection, keys).items():
+        for key, lines in self._lines(connection, list(found)).items():
             found[key]["lines"] = lines
         return found
 
@@ -71,14 +71,13 @@ class TableAdapter:
         if self.check is not None:
             for body in kept:
                 self.check(body)
-        if not self.is_frozen:
-            self._remove_lines(connection, list(newest))
+        self._remove_lines(connection, gone if self.is_frozen else list(newest))
         if gone:
             connection.execute(delete(self.table).where(among(connection, self.table.c[self.key], gone)))
         self._put(connection, kept)
 
     def _remove_lines(self, connection: Connection, keys: Sequence[str]) -> None:
-        if self.lines is not None:
+        if self.lines is not None and keys:
             connection.execute(delete(self.lines).where(among(connection, self.lines.c[self.parent], keys)))
 
     def _put(self, connection: Connection, bodies: Sequence[Mapping[str, Any]]) -> None:

@@ -25,8 +25,7 @@ from clientsync.exchange.mailbox import Mailbox, open_mailbox
 from clientsync.exchange.nodes import Node, prepare
 from clientsync.exchange.rights import prepare_mailbox
 from clientsync.exchange.syncing import sync
-from connectors.retail.catalogue import catalogue
-from connectors.retail.tables import RETAIL
+from connectors.retail.catalogue import catalogue, create_tables
 
 TAX_PERCENT = 12
 
@@ -52,7 +51,7 @@ class Retailer:
                 peers={one: signers[one].public for one in others},
                 sites=sites if name == HEAD_OFFICE else None,
             )
-            RETAIL.create_all(node.engine)
+            create_tables(node.engine, node.kind)
         self.mailbox: Mailbox = open_mailbox(mailbox_url or f"sqlite:///{folder / 'web'}.db")
         prepare_mailbox(self.mailbox.engine)
         self.bills = 0

@@ -21,8 +21,7 @@ from clientsync.exchange.mailbox import Mailbox, mb_ack, mb_batch, mb_heartbeat,
 from clientsync.exchange.nodes import Node, prepare
 from clientsync.exchange.rights import prepare_mailbox
 from clientsync.exchange.syncing import SyncResult, sync, take_over
-from connectors.retail import tables as retail
-from connectors.retail.catalogue import catalogue
+from connectors.retail.catalogue import catalogue, create_tables
 from tests.support.retail_second import second
 
 DAY = "2026-11-27"
@@ -131,7 +130,7 @@ class World:
             peers={peer: self.signers[peer].public for peer in peers},
             sites=sites if name == HEAD_OFFICE else None,
         )
-        retail.RETAIL.create_all(self.nodes[name].engine)
+        create_tables(self.nodes[name].engine, self.nodes[name].kind)
 
     def rebuild(self, name: str) -> None:
         """Put a new, empty database in the place of one that was lost without a backup."""
@@ -156,7 +155,9 @@ class World:
         with self.mailbox.engine.begin() as connection:
             connection.execute(mb_heartbeat.delete().where(mb_heartbeat.c.node_id == name))
         with self.nodes[HEAD_OFFICE].engine.begin() as connection:
-            connection.execute(t.peer.update().where(t.peer.c.peer == name).values(readable="{}"))
+            connection.execute(
+                t.peer.update().where(t.peer.c.peer == name).values(readable="{}", protocol_minor=0)
+            )
 
     def open_mailbox(self) -> Mailbox:
         return open_mailbox(self.url("mailbox"))

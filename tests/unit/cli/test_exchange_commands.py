@@ -18,8 +18,7 @@ from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.envelopes import Signer
 from clientsync.exchange.nodes import Node
 from clientsync.logins import person
-from connectors.retail import tables as retail
-from connectors.retail.catalogue import catalogue
+from connectors.retail.catalogue import catalogue, create_tables
 from tests.support.exchange_world import bill
 
 
@@ -35,7 +34,7 @@ class Machines:
                 f'mailbox_url = "sqlite:///{folder}/web.db"\n'
             )
             engine = open_engine(f"sqlite:///{folder / name}/shop.db")
-            retail.RETAIL.create_all(engine)
+            create_tables(engine, "HO" if name == HEAD_OFFICE else "STORE")
             engine.dispose()
 
     def run(self, at: str, *arguments: str, code: int = 0) -> str:
