@@ -11,7 +11,7 @@ import json
 from collections import defaultdict
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_, update
+from sqlalchemy import Connection, bindparam, select, tuple_, update
 
 from clientsync.exchange import tables as t
 from clientsync.exchange.applying import OPEN
@@ -29,16 +29,26 @@ def answer(node: Node, mailbox: Mailbox, lease: Lease) -> int:
     missing = mailbox.answer(answers)
     given = [one for one in answers if (one.sender, one.epoch, one.seq) not in missing]
     with node.writing("answered", lease) as connection:
-        for one in given:
+        if given:
             connection.execute(
                 update(t.batch_in)
-                .where(
-                    t.at(t.batch_in, one.sender, one.epoch, one.seq),
-                    t.batch_in.c.rev == one.rev,
-                )
-                .values(is_posted=1)
+                .where(*_THIS_BATCH, t.batch_in.c.rev == bindparam("this_rev"))
+                .values(is_posted=1),
+                [{**_this(one.sender, one.epoch, one.seq), "this_rev": one.rev} for one in given],
             )
     return len(given)
+
+
+_THIS_BATCH = (
+    t.batch_in.c.peer == bindparam("this_peer"),
+    t.batch_in.c.epoch == bindparam("this_epoch"),
+    t.batch_in.c.seq == bindparam("this_seq"),
+)
+"""The place of a batch, for a statement that is executed for many of them."""
+
+
+def _this(peer: str, epoch: int, seq: int) -> dict[str, Any]:
+    return {"this_peer": peer, "this_epoch": epoch, "this_seq": seq}
 
 
 def numbered_answers(node: Node, lease: Lease) -> list[Answer]:
@@ -81,6 +91,7 @@ def _number_changed(node: Node, connection: Connection) -> None:
     number = connection.execute(
         select(t.node.c.next_ack).where(t.node.c.node_id == node.node_id)
     ).scalar_one()
+    changed: list[dict[str, Any]] = []
     for row in rows:
         items = held[row.peer, row.epoch, row.seq]
         if any(one.state == "RECEIVED" for one in items):
@@ -102,10 +113,21 @@ def _number_changed(node: Node, connection: Connection) -> None:
         )
         if said == row.answer:
             continue
-        connection.execute(
-            update(t.batch_in)
-            .where(t.at(t.batch_in, row.peer, row.epoch, row.seq))
-            .values(answer=said, rev=number, is_posted=0)
+        changed.append(
+            {
+                **_this(row.peer, row.epoch, row.seq),
+                "answer": said,
+                "rev": number + len(changed),
+                "is_posted": 0,
+            }
         )
-        number += 1
+    if not changed:
+        return
+    connection.execute(
+        update(t.batch_in)
+        .where(*_THIS_BATCH)
+        .values({name: bindparam(name) for name in ("answer", "rev", "is_posted")}),
+        changed,
+    )
+    number += len(changed)
     connection.execute(update(t.node).where(t.node.c.node_id == node.node_id).values(next_ack=number))

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from itertools import chain, groupby, repeat
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
 
-from clientsync.database import among, find_by_keys, insert_rows
+from clientsync.database import among, find_by_keys, insert_columns
 from clientsync.errors import IntegrityBroken, InvalidInput, StatementRefused, WarehouseError
 from clientsync.exchange import tables as t
 from clientsync.exchange.catalogue import DocType, DocumentRefused, Key
@@ -80,7 +80,7 @@ def applied_at_once(
     peer: str,
     documents: Sequence[Document],
     before: Sequence[int],
-    places: Iterable[Place],
+    places: Sequence[Place],
 ) -> bool:
     """Give all documents that arrive their effect, with their marks; False when one cannot have it now.
 
@@ -482,41 +482,45 @@ def _settle(connection: Connection, peer: str, verdicts: Sequence[Verdict]) -> N
 def mark(
     connection: Connection,
     peer: str,
-    documents: Iterable[Document],
+    documents: Sequence[Document],
     at: str,
     *,
-    places: Iterable[Place] | None = None,
+    places: Sequence[Place] | None = None,
     has_effect: bool = True,
 ) -> None:
     """Mark documents as had, for good; those that were left out add nothing to the totals of their day.
 
     ``places`` says where each came that never lay in the inbox; None for those that have a row there.
     """
-    insert_rows(
+    if not documents:
+        return
+    number = len(documents)
+    (ids, _, kinds, _, ops, keys, versions, days, _, shas, _, controls) = zip(*documents, strict=True)
+    quantity, net, tax, tender = zip(*controls, strict=True)
+    epochs, seqs, places_in = zip(*(places or [_IN_INBOX] * number), strict=True)
+    insert_columns(
         connection,
         t.applied,
-        (
-            "origin", "document_id", "sha256", "applied_at", "doc_type", "key", "business_date", "quantity", "net",
-            "tax", "tender", "has_effect", "version", "op", "epoch", "seq", "idx",
-        ),
-        [
-            (
-                peer,
-                one.document_id,
-                one.sha256,
-                at,
-                one.doc_type,
-                one.key,
-                one.business_date,
-                *one.control.as_list(),
-                int(has_effect),
-                one.version,
-                one.op,
-                *place,
-            )
-            for one, place in zip(documents, places or repeat(_IN_INBOX), strict=False)
-        ],
-    )  # fmt: skip
+        {
+            "origin": [peer] * number,
+            "document_id": ids,
+            "sha256": shas,
+            "applied_at": [at] * number,
+            "doc_type": kinds,
+            "key": keys,
+            "business_date": days,
+            "quantity": quantity,
+            "net": net,
+            "tax": tax,
+            "tender": tender,
+            "has_effect": [int(has_effect)] * number,
+            "version": versions,
+            "op": ops,
+            "epoch": epochs,
+            "seq": seqs,
+            "idx": places_in,
+        },
+    )
 
 
 def _before(row: Any) -> tuple[str, str, str]:
@@ -542,15 +546,17 @@ def see(connection: Connection, peer: str, documents: Sequence[Document]) -> Non
 def _note_versions(connection: Connection, peer: str, documents: Iterable[Document], there: Set[Key]) -> None:
     """Write the newest versions of objects of a sender; those in ``there`` have a row already."""
     newest = {one.aggregate: one for one in documents}
-    insert_rows(
+    new = [one for key, one in newest.items() if key not in there]
+    insert_columns(
         connection,
         t.seen,
-        ("origin", "doc_type", "key", "version", "op"),
-        [
-            (peer, one.doc_type, one.key, one.version, one.op)
-            for one in newest.values()
-            if one.aggregate not in there
-        ],
+        {
+            "origin": [peer] * len(new),
+            "doc_type": [one.doc_type for one in new],
+            "key": [one.key for one in new],
+            "version": [one.version for one in new],
+            "op": [one.op for one in new],
+        },
     )
     for one in newest.values():
         if one.aggregate in there:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
@@ -152,7 +153,7 @@ class DocType:
     date_field: str = ""
     is_series: bool = False
 
-    @property
+    @cached_property
     def oldest_readable(self) -> int:
         """The oldest schema version that can be raised to the present one."""
         version = self.schema_version

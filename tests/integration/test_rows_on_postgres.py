@@ -70,7 +70,7 @@ def test_rows_arrive_as_they_were_sent_or_are_refused(engine: Engine, rows: list
 def test_only_values_of_their_type_and_within_its_bounds_travel_in_binary_form(
     row: tuple[Any, ...], is_binary: bool
 ) -> None:
-    assert bool(binary_types(PLACE, NAMES, [row])) is is_binary
+    assert bool(binary_types(PLACE, NAMES, [[one] for one in row])) is is_binary
 
 
 @_SETTINGS
