@@ -208,12 +208,9 @@ def sync(
 
     Example: clientsync exchange sync
     """
-    import gc
-
     from clientsync.exchange.syncing import sync as run
     from clientsync.logins import person
 
-    gc.freeze()  # what is imported is never garbage; looking through it took a fifth of a long sync
     with _node() as node, _mailbox() as mailbox:
         result = run(
             node,

@@ -7,7 +7,7 @@ and sent; nothing is written out again to be verified.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import chain
@@ -120,15 +120,6 @@ class Control(NamedTuple):
     tax: int = 0
     tender: int = 0
 
-    def plus(self, other: Control) -> Control:
-        """Return the sum."""
-        return Control(
-            self.quantity + other.quantity,
-            self.net + other.net,
-            self.tax + other.tax,
-            self.tender + other.tender,
-        )
-
     def as_list(self) -> list[int]:
         """Return quantity, net, tax, tender."""
         return [self.quantity, self.net, self.tax, self.tender]
@@ -186,8 +177,19 @@ class Document(NamedTuple):
         ]
 
 
+def in_columns(documents: Sequence[Document]) -> tuple[list[Any], list[str]]:
+    """Return the fields of documents as one list per field, in the order of ``as_sent``, and their texts apart."""
+    if not documents:
+        return [], []
+    ids, events, kinds, schemas, ops, keys, versions, days, texts, shas, deps, controls = zip(
+        *documents, strict=True
+    )
+    figures = list(map(tuple, controls))  # a tuple of its own class is no JSON
+    return [ids, events, kinds, schemas, ops, keys, versions, days, deps, figures, shas], list(texts)
+
+
 def from_sent(rows: Any) -> list[Document]:
-    """Return the documents out of a batch; looked at field by field over all of them, because batches are large.
+    """Return the documents out of a batch that holds one list of fields per document.
 
     Raises:
         ValueError: the fields are not those of ``as_sent``, or a body is not what its digest says.
@@ -195,9 +197,31 @@ def from_sent(rows: Any) -> list[Document]:
     if rows == []:
         return []
     try:
-        ids, events, kinds, schemas, ops, keys, versions, days, deps, controls, shas, texts = zip(
-            *rows, strict=True
-        )
+        *columns, texts = zip(*rows, strict=True)
+    except (TypeError, ValueError):
+        raise ValueError(_NO_DOCUMENT) from None
+    return from_columns(columns, texts)
+
+
+_NO_DOCUMENT = "a document of the batch does not have the fields of a document"
+
+
+def from_columns(columns: Any, texts: Sequence[Any]) -> list[Document]:
+    """Return the documents out of a batch; looked at field by field over all of them, because batches are large.
+
+    Args:
+        columns: one list per field, as ``in_columns`` returns them.
+        texts: bodies in canonical JSON.
+
+    Raises:
+        ValueError: the fields are not those of a document, or a body is not what its digest says.
+    """
+    if columns == [] and not texts:
+        return []
+    try:
+        ids, events, kinds, schemas, ops, keys, versions, days, deps, controls, shas = columns
+        if any(len(one) != len(texts) for one in columns):
+            raise ValueError(_NO_DOCUMENT)
         needs = [tuple(map(tuple, each)) for each in deps]
         figures = [Control(*each) for each in controls]
         named = list(chain.from_iterable(needs))
@@ -209,7 +233,7 @@ def from_sent(rows: Any) -> list[Document]:
     except (TypeError, ValueError):
         is_sound = False
     if not is_sound:
-        raise ValueError("a document of the batch does not have the fields of a document")
+        raise ValueError(_NO_DOCUMENT)
     for ident, sha, text in zip(ids, shas, texts, strict=True):
         if digest(text) != sha:
             raise ValueError(f"document {ident} is not what its digest says")

@@ -44,6 +44,16 @@ def misfit(beat: Mapping[str, Any]) -> str:
     return f"its sign of life cannot be read: {', '.join(wrong)}" if wrong else ""
 
 
+def minor_of(beat: Mapping[str, Any]) -> int:
+    """Return the minor version of the protocol that a fitting peer and this node both read.
+
+    Args:
+        beat: its newest sign of life.
+    """
+    _, minor = (*beat["protocol"], 0)[:2]
+    return min(max(int(minor), 0), PROTOCOL[1])
+
+
 def _is_list_of(value: Any, kind: type) -> bool:
     return isinstance(value, list) and all(isinstance(one, kind) for one in value)
 

@@ -20,7 +20,7 @@ from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import record_existing
 from clientsync.exchange.catalogue import HEAD_OFFICE, DocType
 from clientsync.exchange.documents import Document, canonical_of_exact, digest, read_json
-from clientsync.exchange.envelopes import Body, body_of, chunks
+from clientsync.exchange.envelopes import chunks
 from clientsync.exchange.nodes import Lease, Node, moment, peers_of
 from clientsync.exchange.numbering import carry_nothing, number_batches
 from clientsync.exchange.packing import documents_of, events_of, readable_by, sites_on, store
@@ -89,7 +89,7 @@ def start(
         )
         if restarts:
             _begin_anew(connection, peer)
-            number_batches(node, connection, peer, [_nothing()], {"load_id": load_id, "restarts": True})
+            number_batches(node, connection, peer, [[]], {"load_id": load_id, "restarts": True})
     return load_id
 
 
@@ -142,10 +142,6 @@ def _begin_anew(connection: Connection, peer: str) -> None:
         .where(t.stream_out.c.peer == peer)
         .values(epoch=t.stream_out.c.epoch + 1, next_seq=1, last_hash="")
     )
-
-
-def _nothing() -> tuple[list[Document], Body]:
-    return [], body_of([])
 
 
 def cancel(node: Node, load_id: str, *, actor: str) -> None:
@@ -206,8 +202,7 @@ def _page(node: Node, lease: Lease, load_id: str) -> int | None:
         if documents:
             first = {one.key for one in documents if one.version == 1}
             carry_nothing(node, connection, row.peer, kind.name, keys, first)
-            parts = [(part, body_of(part)) for part in chunks(documents)]
-            number_batches(node, connection, row.peer, parts, {"load_id": load_id})
+            number_batches(node, connection, row.peer, list(chunks(documents)), {"load_id": load_id})
         connection.execute(
             update(t.load)
             .where(t.load.c.load_id == load_id)
@@ -224,9 +219,7 @@ def _turn(node: Node, connection: Connection, row: Any) -> None:
         values = {"at_type": left[0], "after_key": ""}
     else:
         manifest = {"types": types, "since": row.since, "counts": read_json(row.counts)}
-        number_batches(
-            node, connection, row.peer, [_nothing()], {"load_id": row.load_id, "manifest": manifest}
-        )
+        number_batches(node, connection, row.peer, [[]], {"load_id": row.load_id, "manifest": manifest})
         values = {"state": "SENT", "ended_at": moment()}
     connection.execute(update(t.load).where(t.load.c.load_id == row.load_id).values(**values))
 

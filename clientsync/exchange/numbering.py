@@ -9,28 +9,39 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from clientsync.database import among, insert_rows
+from clientsync.database import among, insert_columns, insert_rows
 from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import upsert
 from clientsync.exchange.catalogue import Key
 from clientsync.exchange.documents import Document
-from clientsync.exchange.envelopes import Batch, Body, sealed
+from clientsync.exchange.envelopes import Batch, Body, body_of, sealed
 from clientsync.exchange.nodes import Node, moment
+
+Bodies = dict[tuple[int, tuple[str, ...]], Body]
+"""Bodies by the minor version of the protocol that they were made for, and the ids of their documents."""
 
 
 def number_batches(
     node: Node,
     connection: Connection,
     peer: str,
-    parts: Sequence[tuple[Sequence[Document], Body]],
+    parts: Sequence[Sequence[Document]],
     more: Mapping[str, Any] | None = None,
+    made: Bodies | None = None,
 ) -> None:
     """Number and seal parts of a stream; they follow what was numbered before.
 
-    ``more`` holds further fields of the headers: the load that the batches belong to, and its manifest.
+    Args:
+        node: the sender.
+        connection: of the transaction in which they are numbered.
+        peer: the receiver.
+        parts: documents of each batch.
+        more: further fields of the headers: the load that the batches belong to, and its manifest.
+        made: bodies that other receivers of the same documents share; what is made here is added.
     """
     if not parts:
         return
+    bodies = _bodies(connection, peer, parts, {} if made is None else made)
     stream = connection.execute(
         select(t.stream_out).where(t.stream_out.c.peer == peer).with_for_update()
     ).one_or_none()
@@ -39,10 +50,10 @@ def number_batches(
     epoch, seq, last = (stream.epoch, stream.next_seq, stream.last_hash) if stream else (1, 1, "")
     at = moment()
     about = {"incarnation": node.incarnation(connection), "created_at": at, **(more or {})}
-    carried = [one for documents, _ in parts for one in documents]
+    carried = [one for documents in parts for one in documents]
     before = iter(_carry(node, connection, peer, epoch, carried))
     batches: list[Batch] = []
-    for documents, body in parts:
+    for documents, body in zip(parts, bodies, strict=True):
         batch = sealed(
             node.signer,
             sender=node.node_id,
@@ -57,22 +68,39 @@ def number_batches(
         )
         batches.append(batch)
         seq, last = seq + 1, batch.hash
-    _keep(connection, batches, parts, at)
+    _keep(connection, batches, parts, bodies, at)
     connection.execute(
         update(t.stream_out).where(t.stream_out.c.peer == peer).values(next_seq=seq, last_hash=last)
     )
 
 
+def _bodies(
+    connection: Connection, peer: str, parts: Sequence[Sequence[Document]], made: Bodies
+) -> list[Body]:
+    """Return the bodies of batches in the form that a receiver reads; one that was never heard of reads the oldest."""
+    minor = connection.execute(
+        select(t.peer.c.protocol_minor).where(t.peer.c.peer == peer)
+    ).scalar_one_or_none()
+    found = []
+    for part in parts:
+        which = minor or 0, tuple(one.document_id for one in part)
+        if which not in made:
+            made[which] = body_of(part, which[0])
+        found.append(made[which])
+    return found
+
+
 def _keep(
     connection: Connection,
     batches: Sequence[Batch],
-    parts: Sequence[tuple[Sequence[Document], Body]],
+    parts: Sequence[Sequence[Document]],
+    bodies: Sequence[Body],
     at: str,
 ) -> None:
     """Write down sealed batches, their bodies, and the place of each document in them."""
     connection.execute(
         upsert(connection)(t.body).on_conflict_do_nothing(),
-        [{"sha": one.body_sha, "bytes": body.stored} for one, (_, body) in zip(batches, parts, strict=True)],
+        [{"sha": one.body_sha, "bytes": body.stored} for one, body in zip(batches, bodies, strict=True)],
     )
     connection.execute(
         insert(t.batch_out),
@@ -89,18 +117,21 @@ def _keep(
                 "n": len(documents),
                 "packed_at": at,
             }
-            for one, (documents, _) in zip(batches, parts, strict=True)
+            for one, documents in zip(batches, parts, strict=True)
         ],
     )
-    insert_rows(
+    carried = [one.document_id for documents in parts for one in documents]
+    sealed_in = [one for one, documents in zip(batches, parts, strict=True) for _ in documents]
+    insert_columns(
         connection,
         t.batch_item,
-        ("peer", "epoch", "seq", "idx", "document_id"),
-        [
-            (batch.receiver, batch.epoch, batch.seq, idx, one.document_id)
-            for batch, (documents, _) in zip(batches, parts, strict=True)
-            for idx, one in enumerate(documents)
-        ],
+        {
+            "peer": [one.receiver for one in sealed_in],
+            "epoch": [one.epoch for one in sealed_in],
+            "seq": [one.seq for one in sealed_in],
+            "idx": [idx for documents in parts for idx in range(len(documents))],
+            "document_id": carried,
+        },
     )
 
 
@@ -111,10 +142,13 @@ def _carry(
 
     Most objects that are never changed have one version only: its place in a batch says that it was carried.
     """
+    written_once = {kind.name for kind in node.catalogue if kind.is_snapshot and kind.route.is_fixed}
     keys_by_type: dict[str, set[str]] = defaultdict(set)
     for one in documents:
-        if not _is_first(node, one):
+        if one.version != 1 or one.doc_type not in written_once:
             keys_by_type[one.doc_type].add(one.key)
+    if not keys_by_type:
+        return [0] * len(documents)
     last: dict[Key, int] = {}
     noted: set[Key] = set()
     for doc_type, keys in keys_by_type.items():
@@ -132,7 +166,8 @@ def _carry(
         last.update({(doc_type, key): version for key, version in versions.items()})
     before = []
     for one in documents:
-        before.append(0 if _is_first(node, one) else last.get(one.aggregate, 0))
+        is_first = one.version == 1 and one.doc_type in written_once
+        before.append(0 if is_first else last.get(one.aggregate, 0))
         last[one.aggregate] = one.version
     insert_rows(
         connection,
@@ -152,12 +187,6 @@ def _carry(
             .values(version=last[doc_type, key])
         )
     return before
-
-
-def _is_first(node: Node, one: Document) -> bool:
-    """Whether a document is the first of an object that is never changed and always goes the same way."""
-    kind = node.catalogue.get(one.doc_type)
-    return one.version == 1 and kind is not None and kind.is_snapshot and kind.route.is_fixed
 
 
 def _batched(connection: Connection, peer: str, epoch: int, doc_type: str, keys: Set[str]) -> dict[str, int]:

@@ -29,10 +29,10 @@ from clientsync.exchange.documents import (
     refuse_nul,
     withdrawal_id,
 )
-from clientsync.exchange.envelopes import Body, body_of, chunks
+from clientsync.exchange.envelopes import chunks
 from clientsync.exchange.freezing import NO_FORM, frozen
 from clientsync.exchange.nodes import Lease, Node, moment, note_error
-from clientsync.exchange.numbering import number_batches
+from clientsync.exchange.numbering import Bodies, number_batches
 from clientsync.exchange.stored import DOCUMENT_FIELDS, document_in, document_of, values_of
 
 EVENTS_AT_ONCE = 2_500
@@ -63,9 +63,10 @@ def _pack(node: Node, lease: Lease, retries: bool, limit: int) -> tuple[int, int
             _take_back_aside(connection)
         streams: dict[str, list[Document]] = defaultdict(list)
         _take_withheld(node, connection, streams)
-        events = connection.execute(
-            _EVENTS.where(t.outbox.c.state == "NEW").order_by(t.outbox.c.number).limit(limit)
+        waiting = connection.execute(
+            _EVENTS.where(t.outbox.c.state == "NEW").order_by(t.outbox.c.number).limit(limit + 1)
         ).all()  # the row of the lease is locked: nobody else packs
+        events = waiting[:limit]
         found = documents_of(node, connection, events)
         receivers = _route(node, connection, found)
         made = _with_withdrawals(node, connection, found.documents, receivers)
@@ -74,18 +75,18 @@ def _pack(node: Node, lease: Lease, retries: bool, limit: int) -> tuple[int, int
         for one in made:
             for peer in receivers[one.document_id][0]:
                 streams[peer].append(one)
-        _number(node, connection, streams)
+        _number(node, connection, streams, follows=len(waiting) > limit)
         _settle(connection, events, found)
     return len(made), len(events)
 
 
 def _settle(connection: Connection, events: Sequence[Any], gathered: Gathered) -> None:
     """Take events out whose frozen documents speak for them, and note of the others what became of them."""
-    told = {event.number for event in events if event.document_id in gathered.frozen}
+    told = gathered.told
     if told:
         connection.execute(delete(t.outbox).where(among(connection, t.outbox.c.number, told)))
     for state, numbers in (
-        ("PACKED", {event.number for event in events} - gathered.aside - told),
+        ("PACKED", {event[_NUMBER] for event in events} - gathered.aside - told),
         ("ASIDE", gathered.aside),
     ):
         if numbers:
@@ -115,19 +116,23 @@ class Gathered:
         documents: in the order in which they travel.
         bodies: by id, of those that are routed by what they say.
         frozen: ids of those that were stored when they were written.
+        told: numbers of their events.
         aside: numbers of the events that cannot be packed; each is told as an error.
     """
 
     documents: list[Document] = field(default_factory=list)
     bodies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     frozen: set[str] = field(default_factory=set)
+    told: set[int] = field(default_factory=set)
     aside: set[int] = field(default_factory=set)
 
 
 _OF_EVENT = (
     "number", "event_id", "doc_type", "op", "key", "version", "business_date", "payload", "document_id",
 )  # fmt: skip
+_NUMBER, _DOC_TYPE, _DOCUMENT_ID = (_OF_EVENT.index(name) for name in ("number", "doc_type", "document_id"))
 _FROZEN_FROM = len(_OF_EVENT)
+_SHA256 = _FROZEN_FROM + DOCUMENT_FIELDS.index("sha256")
 _EVENTS = select(
     *(t.outbox.c[name] for name in _OF_EVENT), *(t.document.c[name] for name in DOCUMENT_FIELDS)
 ).outerjoin_from(t.outbox, t.document, t.document.c.document_id == t.outbox.c.document_id)
@@ -147,7 +152,7 @@ def documents_of(node: Node, connection: Connection, events: Sequence[Any]) -> G
     """
     by_type: dict[str, list[Any]] = defaultdict(list)
     for event in events:
-        by_type[event.doc_type].append(event)
+        by_type[event[_DOC_TYPE]].append(event)
     found = Gathered()
     for name in sorted(by_type, key=node.catalogue.rank):
         kind = node.catalogue.known(name)
@@ -162,11 +167,13 @@ def _gather_written(
     node: Node, connection: Connection, kind: DocType, events: Sequence[Any], found: Gathered
 ) -> None:
     """Gather documents as they were frozen; those of older software, or of an odd body, are frozen now."""
+    is_fixed = kind.route.is_fixed
     for event in events:
-        if event.document_id and event.sha256 is not None:
+        if event[_DOCUMENT_ID] and event[_SHA256] is not None:
             one = document_in(event[_FROZEN_FROM:])
             found.frozen.add(one.document_id)
-            if not kind.route.is_fixed:
+            found.told.add(event[_NUMBER])
+            if not is_fixed:
                 found.bodies[one.document_id] = one.body
             found.documents.append(one)
             continue
@@ -373,16 +380,16 @@ def _note_receivers(connection: Connection, gathered: Gathered, receivers: Mappi
         )
 
 
-def _number(node: Node, connection: Connection, streams: Mapping[str, Sequence[Document]]) -> None:
+def _number(
+    node: Node, connection: Connection, streams: Mapping[str, Sequence[Document]], *, follows: bool
+) -> None:
     """Number the documents of every stream; streams with the same documents share their bodies."""
-    shared: dict[tuple[str, ...], list[tuple[Sequence[Document], Body]]] = {}
+    more = {"follows": True} if follows else None
+    made: Bodies = {}
     readable = _readable(connection)
     for peer in sorted(streams):
         documents = _fitting(connection, peer, readable[peer], streams[peer])
-        ids = tuple(one.document_id for one in documents)
-        if ids not in shared:
-            shared[ids] = [(part, body_of(part)) for part in chunks(documents)]
-        number_batches(node, connection, peer, shared[ids])
+        number_batches(node, connection, peer, list(chunks(documents)), more, made)
 
 
 _Versions = Mapping[str, Sequence[int]]

@@ -9,6 +9,7 @@ Whatever becomes of the documents, the place moves on: the inbox is durable.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -24,6 +25,9 @@ from clientsync.exchange.mailbox import Mailbox
 from clientsync.exchange.nodes import Lease, Node, moment, note_error, peers_of
 from clientsync.exchange.stored import DOCUMENT_FIELDS, parts_of, values_of
 
+PATIENCE = 1.0
+"""Seconds for which a sender is waited for that was seen to be in the middle of sending."""
+_GLANCE = 0.02
 TOGETHER = 5
 """Batches that are taken in one transaction when nothing of them has to wait."""
 _Place = tuple[int, int, str]
@@ -104,6 +108,9 @@ class _NotAtOnce(Exception):
 def receive(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) -> Received:
     """Take every batch that waits, and return how many documents they held.
 
+    A sender that says that more follows is waited for, as long as it keeps bringing: what a store that was offline for
+    days sends while this node syncs is taken in one sync.
+
     Raises:
         LeaseLost: another sync of this node has taken over.
         WarehouseError: the mailbox cannot be read, or this database cannot be reached or is full.
@@ -120,14 +127,20 @@ def receive(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) ->
         for peer in peers
     }
     waiting = dict(streams)
+    until = time.monotonic() + PATIENCE
     while waiting:
         news = mailbox.after(node.node_id, {peer: one.place[:2] for peer, one in waiting.items()})
-        arrived = groupby(news, key=lambda one: one[0].sender)
-        waiting = {
-            sender: streams[sender]
-            for sender, batches in arrived
-            if _take_all(node, mailbox, lease, streams[sender], batches)
+        read_on = {
+            sender: _take_all(node, mailbox, lease, streams[sender], batches)
+            for sender, batches in groupby(news, key=lambda one: one[0].sender)
         }
+        waiting = {peer: one for peer, one in waiting.items() if read_on.get(peer, one.follows)}
+        if read_on:
+            until = time.monotonic() + PATIENCE
+        elif time.monotonic() > until:
+            break
+        elif waiting:
+            time.sleep(_GLANCE)
     return Received(
         sum(one.received for one in streams.values()), sum(one.applied for one in streams.values())
     )
@@ -142,6 +155,7 @@ class _Stream:
         is_stuck: something of the sender waits in the inbox, so that nothing later takes effect as it comes.
         received: documents that were taken.
         applied: those of them that had their effect at once.
+        follows: the sender was seen to be in the middle of sending.
     """
 
     sender: str
@@ -150,6 +164,7 @@ class _Stream:
     is_stuck: bool
     received: int = 0
     applied: int = 0
+    follows: bool = False
 
 
 _Read = tuple[Batch, Opened]
@@ -287,6 +302,7 @@ def _take_applied(node: Node, lease: Lease, stream: _Stream, ready: Sequence[_Re
 
 def _move_on(stream: _Stream, ready: Sequence[_Read]) -> None:
     stream.place = _place_of(ready[-1][0])
+    stream.follows = ready[-1][1].follows
     stream.received += sum(len(found.documents) for _, found in ready)
 
 

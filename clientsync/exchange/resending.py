@@ -8,7 +8,6 @@ from sqlalchemy import and_, select, update
 
 from clientsync.errors import InvalidInput
 from clientsync.exchange import tables as t
-from clientsync.exchange.envelopes import body_of
 from clientsync.exchange.nodes import Lease, Node, note_error
 from clientsync.exchange.numbering import number_batches
 from clientsync.exchange.packing import readable_by
@@ -50,7 +49,7 @@ def send_object(node: Node, lease: Lease, peer: str, doc_type: str, key: str) ->
             .where(t.carried.c.peer == peer, t.carried.c.doc_type == doc_type, t.carried.c.key == key)
             .values(version=0)
         )
-        number_batches(node, connection, peer, [(documents, body_of(documents))])
+        number_batches(node, connection, peer, [documents])
     return True
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, sel
 
 from clientsync.database import among
 from clientsync.exchange import tables as t
-from clientsync.exchange.envelopes import batch_of, body_of, chunks
+from clientsync.exchange.envelopes import batch_of, chunks
 from clientsync.exchange.loading import begin_again
 from clientsync.exchange.mailbox import AT_ONCE, Answer, Mailbox, Position
 from clientsync.exchange.nodes import Lease, Node, moment, note_error, peers_of
@@ -191,7 +191,7 @@ def _begin_epoch(
     if not done.rowcount:
         connection.execute(insert(t.stream_out).values(peer=peer, **values))
     if restarts:
-        number_batches(node, connection, peer, [([], body_of([]))], {"restarts": True})
+        number_batches(node, connection, peer, [[]], {"restarts": True})
     _pack_again(node, connection, peer, ids)
     begin_again(connection, peer)
     note_error(
@@ -249,7 +249,7 @@ def _pack_again(node: Node, connection: Connection, peer: str, ids: list[str]) -
     """Number dropped documents anew, in their order, as they were: their ids and bodies stay."""
     found = documents_by_id(connection, ids)
     documents = [found[one] for one in ids]
-    number_batches(node, connection, peer, [(part, body_of(part)) for part in chunks(documents)])
+    number_batches(node, connection, peer, list(chunks(documents)))
 
 
 def upload(node: Node, mailbox: Mailbox, lease: Lease, peers: Sequence[str]) -> int:

@@ -23,7 +23,7 @@ from clientsync.exchange.applying import OPEN, REFUSALS, apply
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.documents import canonical
 from clientsync.exchange.envelopes import PROTOCOL
-from clientsync.exchange.handshakes import CLOCK_REFUSES, CLOCK_WARNS, misfit, software_version
+from clientsync.exchange.handshakes import CLOCK_REFUSES, CLOCK_WARNS, minor_of, misfit, software_version
 from clientsync.exchange.lists import control_totals, unanswered
 from clientsync.exchange.loaded import check_loads
 from clientsync.exchange.loading import advance, start
@@ -44,6 +44,7 @@ from clientsync.exchange.resending import send_object
 from clientsync.exchange.sending import check_restored, collect, rewind, settle, upload
 from clientsync.exchange.series import own_gaps
 from clientsync.exchange.watching import watch
+from clientsync.garbage import collected_rarely
 
 Progress = Callable[[str, int], None]
 PHASES = ("receive", "apply", "answer", "collect", "pack", "load", "upload")
@@ -105,7 +106,8 @@ def sync(
     lease = take_lease(node)
     result = SyncResult(node.node_id)
     try:
-        _sync(node, mailbox, lease, result, progress, only)
+        with collected_rarely():
+            _sync(node, mailbox, lease, result, progress, only)
     finally:
         give_back(node, lease)
         if actor:
@@ -252,7 +254,9 @@ def handshake(
             why = misfit(beat)
             if not why:
                 connection.execute(
-                    update(t.peer).where(t.peer.c.peer == peer).values(readable=canonical(beat["readable"]))
+                    update(t.peer)
+                    .where(t.peer.c.peer == peer)
+                    .values(readable=canonical(beat["readable"]), protocol_minor=minor_of(beat))
                 )
             else:
                 result.refused[peer] = why

@@ -74,7 +74,9 @@ node = Table(
     "sync_node", NODE, _key("node_id"), _text("incarnation"), _number("next_ack", 1),
     _text("lease_holder"), _number("fencing"), _text("lease_until"), _text("purged_until"), _text("tables"),
 )  # fmt: skip
-peer = Table("sync_peer", NODE, _key("peer"), _text("public_key"), _text("readable", "{}"))
+peer = Table(
+    "sync_peer", NODE, _key("peer"), _text("public_key"), _text("readable", "{}"), _number("protocol_minor"),
+)  # fmt: skip
 site = Table("sync_site", NODE, _key("peer"), _key("valid_from"), _text("store_type"), _text("groups", "[]"))
 aggregate = Table("sync_aggregate", NODE, _key("doc_type"), _key("key"), _number("version"))
 outbox = Table(

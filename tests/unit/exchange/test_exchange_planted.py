@@ -35,7 +35,7 @@ def no_look_at_digests(patch: pytest.MonkeyPatch) -> None:
         try:
             return opened(batch, body, prev_hash, public)
         except EnvelopeBroken:
-            return Opened([], [], "", "", restarts=False)
+            return Opened([], [], "", "", restarts=False, follows=False)
 
     def take_if_any(node: Any, lease: Any, stream: Any, one: Any) -> None:
         if one[1].documents:
