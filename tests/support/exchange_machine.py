@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -25,6 +26,7 @@ from hypothesis.stateful import (
 )
 
 from clientsync.errors import AlreadyRunning, InvalidInput, LeaseLost
+from clientsync.exchange import carrying, packing, receiving, syncing
 from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import enter, record
 from clientsync.exchange.carrying import read_file, write_file
@@ -33,7 +35,9 @@ from clientsync.exchange.holding import skip
 from clientsync.exchange.lists import control_totals, received_totals
 from clientsync.exchange.loading import start
 from clientsync.exchange.mailbox import mb_batch
+from clientsync.exchange.nodes import Node
 from clientsync.exchange.purging import purge
+from clientsync.exchange.syncing import sign_of_life
 from connectors.retail import tables as retail
 from tests.support.exchange_world import Crash, Flaky, World, bill
 
@@ -54,8 +58,11 @@ class Exchange(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="exchange"))
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(part=st.sampled_from([1, 3, 500]), older=st.sets(NODES, max_size=2))
+    def start(self, part: int, older: set[str]) -> None:
+        self.patch = pytest.MonkeyPatch()
+        self.pack_in_parts(part)
+        self.say_older_protocol(older)
         self.moment = NOW
         self.set_clock()
         self.world = type(self).make_world(self.folder)
@@ -67,6 +74,22 @@ class Exchange(RuleBasedStateMachine):
         self.unsure: set[str] = set()
         self.hashes: dict[tuple[Any, ...], str] = {}
         self.files: list[tuple[str, Path]] = []
+
+    def pack_in_parts(self, size: int) -> None:
+        """Let a sync bring what is written in parts, and wait for nobody who stops between two of them."""
+        self.patch.setattr(syncing, "FIRST_EVENTS", size)
+        self.patch.setattr(packing, "EVENTS_AT_ONCE", size)
+        self.patch.setattr(receiving, "PATIENCE", 0.0)
+
+    def say_older_protocol(self, older: set[str]) -> None:
+        """Let some nodes tell the others that they read bodies in their former form only."""
+
+        def said(node: Node) -> tuple[str, dict[str, Any]]:
+            incarnation, beat = sign_of_life(node)
+            return incarnation, {**beat, **({"protocol": [1, 0]} if node.node_id in older else {})}
+
+        for module in (syncing, carrying):
+            self.patch.setattr(module, "sign_of_life", said)
 
     def use_flaky(self) -> None:
         self.world.mailbox = Flaky(self.world.mailbox.engine)
@@ -80,6 +103,8 @@ class Exchange(RuleBasedStateMachine):
                 self.settle()
                 self.world.close()
         finally:
+            if hasattr(self, "patch"):
+                self.patch.undo()
             os.environ.pop("CLIENTSYNC_NOW", None)
             shutil.rmtree(self.folder)
 
