@@ -8,10 +8,12 @@ from typing import Any
 from clientsync.errors import InvalidInput
 from clientsync.exchange.catalogue import DocType
 from clientsync.exchange.documents import Document, digest, document_id
+from clientsync.exchange.envelopes import MAX_DOCUMENTS
 
 NO_FORM = (InvalidInput, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 """What a body that does not have the form of its type may raise while it is frozen."""
-_LARGEST = 2**63 - 1
+LARGEST_FIGURE = (2**63 - 1) // MAX_DOCUMENTS
+"""Of a control figure: those of a full batch add up to a number that JSON and both databases hold."""
 
 
 def frozen(
@@ -56,7 +58,7 @@ def frozen(
         deps=tuple(kind.deps(body)) if op == "upsert" else (),
         control=kind.control(body),
     )
-    if any(abs(figure) > _LARGEST for figure in one.control):
+    if any(abs(figure) > LARGEST_FIGURE for figure in one.control):
         raise ValueError("a control figure is out of bounds")
     kind.route.receivers(body, ())
     return one

@@ -12,16 +12,18 @@ from hypothesis import strategies as st
 
 from clientsync.exchange import syncing
 from clientsync.exchange import tables as t
+from clientsync.exchange.capturing import record
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.documents import OPS, Control, Document, canonical, digest
-from clientsync.exchange.envelopes import Body, EnvelopeBroken, Signer, body_of, opened, sealed
+from clientsync.exchange.envelopes import MAX_DOCUMENTS, Body, EnvelopeBroken, Signer, body_of, opened, sealed
+from clientsync.exchange.freezing import LARGEST_FIGURE
 from clientsync.exchange.handshakes import minor_of
 from connectors.retail import tables as retail
-from tests.support.exchange_world import World
+from tests.support.exchange_world import World, bill
 
 SIGNER = Signer.new()
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
-FIGURES = st.integers(-(2**63), 2**63 - 1)
+FIGURES = st.integers(-LARGEST_FIGURE, LARGEST_FIGURE)
 
 
 @st.composite
@@ -55,6 +57,24 @@ def test_a_body_is_unpacked_by_any_zlib_to_the_size_that_it_says(batch: list[Doc
     for minor in (0, 1):
         body = body_of(batch, minor)
         assert len(zlib.decompress(body.stored)) == body.raw_bytes
+
+
+@pytest.mark.parametrize("figure", [LARGEST_FIGURE, -LARGEST_FIGURE])
+def test_the_totals_of_a_full_batch_of_the_largest_figures_can_be_written(figure: int) -> None:
+    one = Document("D", "", "bill", 1, "upsert", "1", 1, "", "{}", digest("{}"), (), Control(*[figure] * 4))
+    batch = [one] * MAX_DOCUMENTS
+    assert len(read_back(batch, body_of(batch))) == MAX_DOCUMENTS
+
+
+def test_bills_whose_figures_are_out_of_bounds_keep_no_other_one_back(world: World) -> None:
+    node = world.nodes["S1"]
+    for number in ("S1-1", "S1-2"):
+        with node.writing("request") as connection:
+            record(node, connection, "bill", number, bill("S1", number, net=2**62))
+    world.bill("S1", "S1-3")
+    world.rounds(1)
+    assert set(world.inbox(HEAD_OFFICE)) == {"S1-3"}
+    assert {row["state"] for row in world.rows("S1", t.outbox)} == {"ASIDE"}
 
 
 def test_the_form_in_columns_is_the_smaller_one() -> None:
