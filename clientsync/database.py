@@ -357,9 +357,15 @@ def execute_many(
 
 
 def insert_rows(
-    connection: Connection, table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    connection: Connection,
+    table: Table,
+    names: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+    columns: Iterable[Sequence[Any]] = (),
 ) -> None:
     """Insert rows, whose values stand in the order of ``names``, by the fastest way of the database.
+
+    ``columns`` are the same values column by column, for who has them at hand.
 
     Raises:
         WarehouseError: the database refused them.
@@ -367,7 +373,8 @@ def insert_rows(
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        copy_rows(connection, table, names, rows, binary_types(table, names, zip(*rows, strict=True)))
+        types = binary_types(table, names, columns or zip(*rows, strict=True))
+        copy_rows(connection, table, names, rows, types)
         return
     statement = insert(table).values({name: bindparam(name) for name in names})
     execute_many(connection, statement, names, rows)
@@ -380,12 +387,8 @@ def insert_columns(connection: Connection, table: Table, columns: Mapping[str, S
         WarehouseError: the database refused them.
         ValueError: a column has more values than another.
     """
-    names, values = list(columns), list(columns.values())
-    rows = list(zip(*values, strict=True))
-    if connection.dialect.name == "postgresql" and rows:
-        copy_rows(connection, table, names, rows, binary_types(table, names, values))
-        return
-    insert_rows(connection, table, names, rows)
+    values = columns.values()
+    insert_rows(connection, table, list(columns), list(zip(*values, strict=True)), values)
 
 
 def find_by_keys(connection: Connection) -> None:

@@ -32,18 +32,14 @@ def answer(node: Node, mailbox: Mailbox, lease: Lease) -> int:
         if given:
             connection.execute(
                 update(t.batch_in)
-                .where(*_THIS_BATCH, t.batch_in.c.rev == bindparam("this_rev"))
+                .where(_THIS_BATCH, t.batch_in.c.rev == bindparam("this_rev"))
                 .values(is_posted=1),
                 [{**_this(one.sender, one.epoch, one.seq), "this_rev": one.rev} for one in given],
             )
     return len(given)
 
 
-_THIS_BATCH = (
-    t.batch_in.c.peer == bindparam("this_peer"),
-    t.batch_in.c.epoch == bindparam("this_epoch"),
-    t.batch_in.c.seq == bindparam("this_seq"),
-)
+_THIS_BATCH = t.at(t.batch_in, *map(bindparam, ("this_peer", "this_epoch", "this_seq")))
 """The place of a batch, for a statement that is executed for many of them."""
 
 
@@ -125,7 +121,7 @@ def _number_changed(node: Node, connection: Connection) -> None:
         return
     connection.execute(
         update(t.batch_in)
-        .where(*_THIS_BATCH)
+        .where(_THIS_BATCH)
         .values({name: bindparam(name) for name in ("answer", "rev", "is_posted")}),
         changed,
     )

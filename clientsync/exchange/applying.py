@@ -21,7 +21,7 @@ from clientsync.database import among, find_by_keys, insert_columns
 from clientsync.errors import IntegrityBroken, InvalidInput, StatementRefused, WarehouseError
 from clientsync.exchange import tables as t
 from clientsync.exchange.catalogue import DocType, DocumentRefused, Key
-from clientsync.exchange.documents import Document
+from clientsync.exchange.documents import Document, in_columns
 from clientsync.exchange.nodes import Lease, Node, moment, note_error, peers_of
 from clientsync.exchange.stored import document_of
 
@@ -495,8 +495,8 @@ def mark(
     if not documents:
         return
     number = len(documents)
-    (ids, _, kinds, _, ops, keys, versions, days, _, shas, _, controls) = zip(*documents, strict=True)
-    quantity, net, tax, tender = zip(*controls, strict=True)
+    (ids, _, kinds, _, ops, keys, versions, days, _, figures, shas), _ = in_columns(documents)
+    quantity, net, tax, tender = zip(*figures, strict=True)
     epochs, seqs, places_in = zip(*(places or [_IN_INBOX] * number), strict=True)
     insert_columns(
         connection,

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from clientsync.database import among, insert_columns, insert_rows
 from clientsync.exchange import tables as t
 from clientsync.exchange.capturing import upsert
-from clientsync.exchange.catalogue import Key
+from clientsync.exchange.catalogue import DocType, Key
 from clientsync.exchange.documents import Document
 from clientsync.exchange.envelopes import Batch, Body, body_of, sealed
 from clientsync.exchange.nodes import Node, moment
@@ -41,13 +41,9 @@ def number_batches(
     """
     if not parts:
         return
-    bodies = _bodies(connection, peer, parts, {} if made is None else made)
-    stream = connection.execute(
-        select(t.stream_out).where(t.stream_out.c.peer == peer).with_for_update()
-    ).one_or_none()
-    if stream is None:
-        connection.execute(insert(t.stream_out).values(peer=peer, epoch=1, next_seq=1, last_hash=""))
-    epoch, seq, last = (stream.epoch, stream.next_seq, stream.last_hash) if stream else (1, 1, "")
+    stream = _stream(connection, peer)
+    epoch, seq, last = stream.epoch, stream.next_seq, stream.last_hash
+    bodies = _bodies(parts, stream.protocol_minor or 0, {} if made is None else made)
     at = moment()
     about = {"incarnation": node.incarnation(connection), "created_at": at, **(more or {})}
     carried = [one for documents in parts for one in documents]
@@ -74,18 +70,28 @@ def number_batches(
     )
 
 
-def _bodies(
-    connection: Connection, peer: str, parts: Sequence[Sequence[Document]], made: Bodies
-) -> list[Body]:
+def _stream(connection: Connection, peer: str) -> Any:
+    """Return the stream to a peer with what the peer reads, locked; it begins here when there is none."""
+    wanted = (
+        select(t.stream_out, t.peer.c.protocol_minor)
+        .outerjoin(t.peer, t.peer.c.peer == t.stream_out.c.peer)
+        .where(t.stream_out.c.peer == peer)
+        .with_for_update(of=t.stream_out)
+    )
+    found = connection.execute(wanted).one_or_none()
+    if found is None:
+        connection.execute(insert(t.stream_out).values(peer=peer))
+        found = connection.execute(wanted).one()
+    return found
+
+
+def _bodies(parts: Sequence[Sequence[Document]], minor: int, made: Bodies) -> list[Body]:
     """Return the bodies of batches in the form that a receiver reads; one that was never heard of reads the oldest."""
-    minor = connection.execute(
-        select(t.peer.c.protocol_minor).where(t.peer.c.peer == peer)
-    ).scalar_one_or_none()
     found = []
     for part in parts:
-        which = minor or 0, tuple(one.document_id for one in part)
+        which = minor, tuple(one.document_id for one in part)
         if which not in made:
-            made[which] = body_of(part, which[0])
+            made[which] = body_of(part, minor)
         found.append(made[which])
     return found
 
@@ -120,7 +126,6 @@ def _keep(
             for one, documents in zip(batches, parts, strict=True)
         ],
     )
-    carried = [one.document_id for documents in parts for one in documents]
     sealed_in = [one for one, documents in zip(batches, parts, strict=True) for _ in documents]
     insert_columns(
         connection,
@@ -130,7 +135,7 @@ def _keep(
             "epoch": [one.epoch for one in sealed_in],
             "seq": [one.seq for one in sealed_in],
             "idx": [idx for documents in parts for idx in range(len(documents))],
-            "document_id": carried,
+            "document_id": [one.document_id for documents in parts for one in documents],
         },
     )
 
@@ -142,10 +147,10 @@ def _carry(
 
     Most objects that are never changed have one version only: its place in a batch says that it was carried.
     """
-    written_once = {kind.name for kind in node.catalogue if kind.is_snapshot and kind.route.is_fixed}
+    written_once = {kind.name for kind in node.catalogue if _is_written_once(kind)}
     keys_by_type: dict[str, set[str]] = defaultdict(set)
     for one in documents:
-        if one.version != 1 or one.doc_type not in written_once:
+        if not _is_first(one, written_once):
             keys_by_type[one.doc_type].add(one.key)
     if not keys_by_type:
         return [0] * len(documents)
@@ -166,8 +171,7 @@ def _carry(
         last.update({(doc_type, key): version for key, version in versions.items()})
     before = []
     for one in documents:
-        is_first = one.version == 1 and one.doc_type in written_once
-        before.append(0 if is_first else last.get(one.aggregate, 0))
+        before.append(0 if _is_first(one, written_once) else last.get(one.aggregate, 0))
         last[one.aggregate] = one.version
     insert_rows(
         connection,
@@ -187,6 +191,15 @@ def _carry(
             .values(version=last[doc_type, key])
         )
     return before
+
+
+def _is_written_once(kind: DocType) -> bool:
+    """Whether objects of a type are never changed and always go the same way: before the first version came nothing."""
+    return kind.is_snapshot and kind.route.is_fixed
+
+
+def _is_first(one: Document, written_once: Set[str]) -> bool:
+    return one.version == 1 and one.doc_type in written_once
 
 
 def _batched(connection: Connection, peer: str, epoch: int, doc_type: str, keys: Set[str]) -> dict[str, int]:
@@ -230,8 +243,7 @@ def carry_nothing(
         )
         .values(version=0)
     )
-    kind = node.catalogue.known(doc_type)
-    if kind.is_snapshot and kind.route.is_fixed and wanted - sent:
+    if _is_written_once(node.catalogue.known(doc_type)) and wanted - sent:
         connection.execute(
             upsert(connection)(t.carried).on_conflict_do_nothing(),
             [{"peer": peer, "doc_type": doc_type, "key": key, "version": 0} for key in sorted(wanted - sent)],

@@ -10,6 +10,8 @@ event.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -32,8 +34,8 @@ NODE = MetaData()
 _LONG = BigInteger().with_variant(Integer, "sqlite")
 
 
-def at(table: Table, peer: str, epoch: int, seq: int) -> ColumnElement[bool]:
-    """Return the condition that a row belongs to one batch of the stream with a peer."""
+def at(table: Table, peer: Any, epoch: Any, seq: Any) -> ColumnElement[bool]:
+    """Return the condition that a row belongs to one batch of the stream with a peer; of values or bound parameters."""
     return and_(table.c.peer == peer, table.c.epoch == epoch, table.c.seq == seq)
 
 

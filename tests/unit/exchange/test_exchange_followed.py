@@ -18,29 +18,28 @@ from clientsync.exchange.sending import check_restored, upload
 from tests.support.exchange_world import World
 
 
+def sell(world: World, bills: int) -> None:
+    for number in range(bills):
+        world.bill("S1", f"S1-{number}")
+
+
 def follows(world: World, name: str) -> list[bool]:
     return [json.loads(row["header"]).get("follows", False) for row in world.rows(name, t.batch_out)]
 
 
+@pytest.mark.parametrize(
+    ("at_once", "bills", "said"),
+    [(packing.EVENTS_AT_ONCE, 7, [True, True, False]), (2, 4, [True, False])],
+    ids=["parts that grow", "a last part that is full"],
+)
 def test_a_batch_says_whether_more_follows_in_the_same_sync(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, at_once: int, bills: int, said: list[bool]
 ) -> None:
     monkeypatch.setattr(syncing, "FIRST_EVENTS", 2)
-    for number in range(7):
-        world.bill("S1", f"S1-{number}")
+    monkeypatch.setattr(packing, "EVENTS_AT_ONCE", at_once)
+    sell(world, bills)
     world.sync("S1")
-    assert follows(world, "S1") == [True, True, False]
-
-
-def test_a_part_that_takes_the_last_event_says_that_nothing_follows(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(syncing, "FIRST_EVENTS", 2)
-    monkeypatch.setattr(packing, "EVENTS_AT_ONCE", 2)
-    for number in range(4):
-        world.bill("S1", f"S1-{number}")
-    world.sync("S1")
-    assert follows(world, "S1") == [True, False]
+    assert follows(world, "S1") == said
 
 
 def sends_when_asked(world: World, store: str, parts: list[int]) -> Callable[[float], None]:
@@ -61,8 +60,7 @@ def sends_when_asked(world: World, store: str, parts: list[int]) -> Callable[[fl
 def test_one_sync_takes_what_a_store_brings_while_it_runs(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(9):
-        world.bill("S1", f"S1-{number}")
+    sell(world, 9)
     monkeypatch.setattr(time, "sleep", sends_when_asked(world, "S1", [2, 3, 4]))
     assert world.sync(HEAD_OFFICE).counts["receive"] == 9
 
@@ -71,8 +69,7 @@ def test_a_sender_that_stops_in_the_middle_is_waited_for_a_moment_only(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(receiving, "PATIENCE", 0.1)
-    for number in range(4):
-        world.bill("S1", f"S1-{number}")
+    sell(world, 4)
     sends_when_asked(world, "S1", [2])
     began = time.monotonic()
     assert world.sync(HEAD_OFFICE).counts["receive"] == 2
@@ -84,8 +81,7 @@ def never(_: float) -> None:
 
 
 def test_nobody_is_waited_for_when_all_was_brought(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(4):
-        world.bill("S1", f"S1-{number}")
+    sell(world, 4)
     world.sync("S1")
     monkeypatch.setattr(time, "sleep", never)
     assert world.sync(HEAD_OFFICE).counts["receive"] == 4
@@ -95,8 +91,7 @@ def test_nobody_is_waited_for_when_all_was_brought(world: World, monkeypatch: py
 def test_a_sender_whose_batch_is_broken_is_not_waited_for(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(6):
-        world.bill("S1", f"S1-{number}")
+    sell(world, 6)
     sends_when_asked(world, "S1", [2])
     after = world.mailbox.after
 

@@ -9,6 +9,7 @@ from clientsync.exchange.adapters import TableAdapter
 from clientsync.exchange.catalogue import HEAD_OFFICE
 from clientsync.exchange.documents import Document
 from connectors.retail import tables as retail
+from connectors.retail.bills import BILL
 from connectors.retail.catalogue import TYPES, create_tables
 from tests.support.exchange_world import World, bill
 
@@ -36,7 +37,7 @@ def test_tables_that_are_there_stay_as_they_are() -> None:
 
 
 def test_the_lines_of_a_document_go_with_it_where_no_foreign_key_asks_for_it(world: World) -> None:
-    adapter = TYPES[[one.name for one in TYPES].index("bill")].adapter
+    adapter = BILL.adapter
     node = world.nodes[HEAD_OFFICE]
     for op in ("upsert", "delete"):
         written = Document("D1", "", "bill", 1, op, "S1-1", 1, "", "", "")
@@ -49,7 +50,7 @@ def test_the_lines_of_a_document_go_with_it_where_no_foreign_key_asks_for_it(wor
 
 
 def test_lines_whose_document_somebody_removed_are_no_document(world: World) -> None:
-    adapter = TYPES[[one.name for one in TYPES].index("bill")].adapter
+    adapter = BILL.adapter
     with world.nodes[HEAD_OFFICE].writing("request") as connection:
         for number in ("S1-1", "S1-2"):
             one = Document("D1", "", "bill", 1, "upsert", number, 1, "", "", "")
